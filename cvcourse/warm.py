@@ -10,9 +10,19 @@ from collections.abc import Callable
 
 import numpy as np
 
+from cvcourse import filtering
 from cvcourse.images import Array
 
-CALLS: list[tuple[str, Callable[[Array], object]]] = []
+CALLS: list[tuple[str, Callable[[Array], object]]] = [
+    ("correlate", lambda image: filtering.correlate(image, [[1, 2]])),
+    ("correlate 3 x 3", lambda image: filtering.correlate(image, np.ones((3, 3)))),
+    ("gaussian", lambda image: filtering.gaussian(image, 1.0)),
+    ("box", lambda image: filtering.box(image, 3)),
+    ("sharpen", lambda image: filtering.sharpen(image, 1.0, 1.0)),
+    ("median 3 x 3", lambda image: filtering.median(image, 3)),
+    ("median 5 x 5", lambda image: filtering.median(image, 5)),
+    ("bilateral", lambda image: filtering.bilateral(image, 1.0, 0.1)),
+]
 """(label, function of a tiny image): together they reach every specialisation a lecture can."""
 
 

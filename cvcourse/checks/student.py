@@ -1,0 +1,104 @@
+"""The `student` that checks talk to: here, the functions of a running notebook."""
+
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from cvcourse.checks import wire
+
+
+class StudentError(AssertionError):
+    """The student's code failed in a way that the student can mend."""
+
+
+class Student:
+    """``student.name(arguments)`` calls the student's function `name` on copies of plain data.
+
+    A subclass says in `_run` where the code lives.  After a call, ``student.changed`` lists the
+    numbers of the arguments that the function overwrote.
+    """
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.changed: list[int] = []
+        self.forbidden: tuple[str, ...] = ()
+
+    def _run(self, name: str, arguments: Any, keywords: Any) -> tuple[Any, Any]:
+        """Run a function on encoded data; give its encoded result and its arguments afterwards."""
+        raise NotImplementedError
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            __tracebackhide__ = True
+            sent = wire.encode(arguments)
+            result, after = self._run(name, sent, wire.encode(keywords))
+            self.changed = [k for k, (a, b) in enumerate(zip(sent["t"], after["t"], strict=True)) if a != b]
+            return wire.decode(result)
+
+        return call
+
+
+class LocalStudent(Student):
+    """The functions of a namespace of this process: a running notebook's, or a test's."""
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        super().__init__()
+        self._namespace = namespace
+
+    def _run(self, name: str, arguments: Any, keywords: Any) -> tuple[Any, Any]:
+        __tracebackhide__ = True
+        function = self._namespace.get(name)
+        if not callable(function):
+            raise StudentError(f"{name} is not defined: run the cell that defines it")
+        if borrowed := next(borrows(function, self._namespace, self.forbidden), None):
+            raise StudentError(f"{name} uses {borrowed}; write this one yourself")
+        values, options = wire.decode(arguments), wire.decode(keywords)
+        try:
+            result = function(*values, **options)
+        except NotImplementedError:
+            raise StudentError(f"{name} is still to be written") from None
+        except Exception as problem:
+            raise StudentError(f"{name} raised {type(problem).__name__}: {problem}") from None
+        try:
+            return wire.encode(result), wire.encode(values)
+        except TypeError as problem:
+            raise StudentError(f"{name} returned what cannot be checked: {problem}") from None
+
+
+def borrows(function: Any, namespace: dict[str, Any], forbidden: tuple[str, ...]) -> Iterator[str]:
+    """Find what a function uses of forbidden modules, through the notebook's own functions too.
+
+    `forbidden` holds prefixes such as ``"scipy"`` or ``"cvcourse.filtering"``.
+    """
+
+    def is_forbidden(dotted: str) -> bool:
+        return any(dotted == prefix or dotted.startswith(f"{prefix}.") for prefix in forbidden)
+
+    seen: set[int] = set()
+    waiting = [function]
+    while waiting:
+        thing = waiting.pop()
+        home = getattr(thing, "__module__", None) or getattr(thing, "__name__", "")
+        label = thing.__name__ if isinstance(thing, types.ModuleType) else f"{home}.{getattr(thing, '__name__', thing)}"
+        if is_forbidden(str(label)):
+            yield str(label)
+        code = getattr(thing, "__code__", None)
+        if code is None or id(code) in seen or home.startswith(("numpy", "cvcourse")):
+            continue
+        seen.add(id(code))
+        for name in _names(code):
+            if is_forbidden(name):
+                yield name
+            if name in namespace:
+                waiting.append(namespace[name])
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)

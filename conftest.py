@@ -10,6 +10,6 @@ os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from cvcourse.authoring import comparing  # noqa: E402
+from cvcourse.authoring import comparing
 
 comparing.install()

@@ -7,11 +7,12 @@ environment (the tests of the notebooks set it) compiling anything more is an er
 """
 
 import os
+from typing import Any
 
 from numba.core import event
 
-FAST = {"parallel": True, "fastmath": True, "cache": True}
-SERIAL = {"fastmath": True, "cache": True}
+FAST: dict[str, Any] = {"parallel": True, "fastmath": True, "cache": True}
+SERIAL: dict[str, Any] = {"fastmath": True, "cache": True}
 
 
 class CompilingForbidden(RuntimeError):
@@ -26,6 +27,7 @@ class Compilations(event.Listener):
         self.forbid = forbid
 
     def on_start(self, event: event.Event) -> None:
+        """Note, or forbid, a compilation that begins."""
         function = event.data["dispatcher"].py_func
         signature = ", ".join(map(str, event.data["args"]))
         self.names.append(f"{function.__module__}.{function.__qualname__}({signature})")
@@ -33,7 +35,7 @@ class Compilations(event.Listener):
             raise CompilingForbidden(f"{self.names[-1]} is not compiled yet: add a call to cvcourse/warm.py")
 
     def on_end(self, event: event.Event) -> None:
-        pass
+        """Nothing is to be done when it ends."""
 
 
 if os.environ.get("CVCOURSE_NO_COMPILE") == "1":

@@ -60,13 +60,17 @@ class Matrix(ipywidgets.VBox, ipywidgets.ValueWidget):
 
     value = traitlets.Tuple()
 
-    def __init__(self, presets: dict[str, Any], min: float = -9, max: float = 9, step: float = 1, description: str = "") -> None:
+    def __init__(
+        self, presets: dict[str, Any], min: float = -9, max: float = 9, step: float = 1, description: str = ""
+    ) -> None:
         self.presets = {name: tuple(tuple(map(float, row)) for row in table) for name, table in presets.items()}
         self.min, self.max, self.description = min, max, description
         self._filling = False
         start = next(iter(self.presets.values()))
         cell = ipywidgets.Layout(width="64px")
-        self._cells = [[ipywidgets.BoundedFloatText(v, min=min, max=max, step=step, layout=cell) for v in row] for row in start]
+        self._cells = [
+            [ipywidgets.BoundedFloatText(v, min=min, max=max, step=step, layout=cell) for v in row] for row in start
+        ]
         self._menu = ipywidgets.Dropdown(options=[*self.presets, "(by hand)"], description=description)
         super().__init__([self._menu, *(ipywidgets.HBox(row) for row in self._cells)])
         self.value = start
@@ -110,7 +114,9 @@ class Matrix(ipywidgets.VBox, ipywidgets.ValueWidget):
 class Explore(ipywidgets.VBox):
     """The controls above their picture; see `explore`."""
 
-    def __init__(self, show: Callable[..., Any], controls: dict[str, Any], prediction: Prediction | None = None) -> None:
+    def __init__(
+        self, show: Callable[..., Any], controls: dict[str, Any], prediction: Prediction | None = None
+    ) -> None:
         self.show, self.controls = show, controls
         self.start = dict(self.values())
         self.message = ipywidgets.HTML()
@@ -216,7 +222,9 @@ def sweep(show: Callable[..., Any], controls: dict[str, Any]) -> int:
     start = {name: control.value for name, control in controls.items()}
     for name, parameter in inspect.signature(show).parameters.items():
         if name in start and parameter.default not in (start[name], parameter.empty):
-            raise RuntimeError(f"{show.__name__}: {name} starts at {start[name]!r}, its default is {parameter.default!r}")
+            raise RuntimeError(
+                f"{show.__name__}: {name} starts at {start[name]!r}, its default is {parameter.default!r}"
+            )
     jobs = [(name, {**start, name: value}) for name in controls for value in stops(controls[name], chance)]
     jobs.append(("", {name: chance.choice(stops(control, chance)) for name, control in controls.items()}))
     first = pixels(show(**start))
@@ -241,7 +249,9 @@ def stops(control: Any, chance: random.Random) -> list[Any]:
     if isinstance(control.value, bool):
         return [False, True]
     if not hasattr(control, "min"):
-        raise TypeError(f"a sweep cannot tell the range of {type(control).__name__}; use a slider, a menu or a Checkbox")
+        raise TypeError(
+            f"a sweep cannot tell the range of {type(control).__name__}; use a slider, a menu or a Checkbox"
+        )
     steps = round((control.max - control.min) / control.step)
     kind = type(control.value)
     return [kind(control.min + control.step * k) for k in (0, steps, steps // 2, chance.randint(0, steps))]

@@ -6,6 +6,7 @@ course's style and shows a ``Figure`` that a cell ends with exactly once, as a s
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,7 +29,7 @@ COLORS = {
 }
 SMALL = 60_000  # bytes: the largest picture that a stored notebook should hold
 
-STYLE = {
+STYLE: dict[str, Any] = {
     "figure.figsize": (8, 3.2),
     "figure.dpi": 80,
     "figure.constrained_layout.use": True,
@@ -41,7 +42,7 @@ STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 9,
 }
-plt.rcParams.update(STYLE)
+plt.rcParams.update(STYLE)  # type: ignore[arg-type]
 
 
 def show_image(axes: Axes, image: Array, title: str = "", limits: tuple[float, float] = (0, 1)) -> None:
@@ -61,7 +62,9 @@ def show_field(axes: Axes, field: Array, title: str = "", limit: float | None = 
     axes.set_yticks([])
 
 
-def row(images: Sequence[Array], titles: Sequence[str], limits: tuple[float, float] = (0, 1), width: float = 8.0) -> Figure:
+def row(
+    images: Sequence[Array], titles: Sequence[str], limits: tuple[float, float] = (0, 1), width: float = 8.0
+) -> Figure:
     """Draw images side by side in one figure, each under its title."""
     if len(images) != len(titles):
         raise ValueError(f"{len(images)} images but {len(titles)} titles")

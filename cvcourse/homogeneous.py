@@ -74,8 +74,9 @@ def transform_points(T: ArrayLike, points: ArrayLike) -> Array:
     array([[13., 24.]])
     """
     T, homogeneous = np.asarray(T, dtype=np.float64), to_homogeneous(points)
-    if T.ndim != 2 or T.shape[1] != homogeneous.shape[1]:
-        raise ValueError(f"a transform of points with {homogeneous.shape[1] - 1} coordinates has {homogeneous.shape[1]} columns, got {T.shape}")
+    dim = homogeneous.shape[1] - 1
+    if T.ndim != 2 or T.shape[1] != dim + 1:
+        raise ValueError(f"a transform of points with {dim} coordinates has {dim + 1} columns, got {T.shape}")
     return from_homogeneous(homogeneous @ T.T)
 
 

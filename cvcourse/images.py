@@ -148,7 +148,9 @@ def as_float(image: ArrayLike) -> Array:
     array([[0. , 0.2, 1. ]])
     """
     values = np.asarray(image)
-    scale = {"bool": 1, "uint8": 255, "uint16": 65535, "int32": 65535, "float32": 1, "float64": 1}.get(str(values.dtype))
+    scale = {"bool": 1, "uint8": 255, "uint16": 65535, "int32": 65535, "float32": 1, "float64": 1}.get(
+        str(values.dtype)
+    )
     if scale is None:
         raise TypeError(f"expected an image of uint8, uint16, bool, float32 or float64, got {values.dtype}")
     result = values.astype(np.float64) / scale
@@ -188,7 +190,7 @@ def as_uint8(image: Array) -> NDArray[np.uint8]:
 
 
 def require_image(image: Any, *, gray: bool = False, name: str = "image") -> Array:
-    """Check an image at a kernel's door and return it C-contiguous, in its own precision.
+    """Check an image at a kernel's door and return it C-contiguous and writable, in its own precision.
 
     Values may lie outside [0, 1]: a derivative is an image too.
 
@@ -210,7 +212,7 @@ def require_image(image: Any, *, gray: bool = False, name: str = "image") -> Arr
         raise ValueError(f"{name} is empty: its shape is {image.shape}")
     if not np.isfinite(image).all():
         raise ValueError(f"{name} holds NaN or infinity")
-    return np.ascontiguousarray(image)
+    return np.require(image, requirements=["C", "W"])  # Numba would compile again for a read-only array
 
 
 def each_channel(function: Callable[[Array], Array], image: Array) -> Array:

@@ -53,7 +53,12 @@ def ramp(shape: tuple[int, int], a: float, b: float, c: float = 0.0) -> Array:
 
 
 def step_edge(
-    shape: tuple[int, int], angle: float = 0.0, blur: float = 0.0, low: float = 0.0, high: float = 1.0, offset: float = 0.0
+    shape: tuple[int, int],
+    angle: float = 0.0,
+    blur: float = 0.0,
+    low: float = 0.0,
+    high: float = 1.0,
+    offset: float = 0.0,
 ) -> Array:
     """Draw a straight edge through the middle of the image.
 

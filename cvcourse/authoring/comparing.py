@@ -54,7 +54,9 @@ def _pixels(encoded: str) -> np.ndarray:
 
 def picture_difference(stored: list[dict[str, Any]], drawn: list[dict[str, Any]]) -> str:
     """Say how the PNG pictures of two lists of outputs differ; an empty string if they don't."""
-    before, now = ([o["data"]["image/png"] for o in outputs if "image/png" in o.get("data", {})] for outputs in (stored, drawn))
+    before, now = (
+        [o["data"]["image/png"] for o in outputs if "image/png" in o.get("data", {})] for outputs in (stored, drawn)
+    )
     if len(before) != len(now):
         return f"{len(before)} stored pictures, {len(now)} drawn"
     for number, (a, b) in enumerate(zip(map(_pixels, before), map(_pixels, now), strict=True)):

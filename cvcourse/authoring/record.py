@@ -99,7 +99,9 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         slide = cell.metadata.get("slideshow")
-        cell.metadata = nbformat.from_dict({**({"tags": tags} if tags else {}), **({"slideshow": slide} if slide else {})})
+        cell.metadata = nbformat.from_dict(
+            {**({"tags": tags} if tags else {}), **({"slideshow": slide} if slide else {})}
+        )
 
 
 def record(path: Path) -> bool:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import sys
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -90,11 +91,14 @@ def run_checks(path: Path, student: Student, question: str | None = None, seed: 
     """
     plugin = _Plugin(student, question, seed)
     options = ["-q", "--disable-plugin-autoload", "--noconftest", "-p", "no:cacheprovider", "--import-mode=importlib"]
+    sys.modules.pop(path.stem, None)  # pytest would take another folder's checks of this name from there
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         code = pytest.main([str(path), *options, "-c", os.devnull, "--rootdir", str(path.parent)], plugins=[plugin])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not plugin.rows:
-        raise CheckFailure(f"the checks of {path.stem} did not run (pytest exit {int(code)}):\n{output.getvalue()[-2000:]}")
+        raise CheckFailure(
+            f"the checks of {path.stem} did not run (pytest exit {int(code)}):\n{output.getvalue()[-2000:]}"
+        )
     return plugin.rows
 
 
@@ -122,7 +126,7 @@ class Exercise:
 
 
 def exercise(name: str) -> Exercise:
-    """Open the checks of an exercise notebook, as ``check = exercise("01_filtering")``.
+    """Open the checks of an exercise notebook.
 
     Raises
     ------

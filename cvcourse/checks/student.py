@@ -1,5 +1,6 @@
 """The `student` that checks talk to: here, the functions of a running notebook."""
 
+import dis
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -72,7 +73,7 @@ class LocalStudent(Student):
 def borrows(function: Any, namespace: dict[str, Any], forbidden: tuple[str, ...]) -> Iterator[str]:
     """Find what a function uses of forbidden modules, through the notebook's own functions too.
 
-    `forbidden` holds prefixes such as ``"scipy"`` or ``"cvcourse.filtering"``.
+    `forbidden` holds prefixes such as ``"scipy"``, ``"cvcourse.filtering"`` or ``"numpy.convolve"``.
     """
 
     def is_forbidden(dotted: str) -> bool:
@@ -82,23 +83,37 @@ def borrows(function: Any, namespace: dict[str, Any], forbidden: tuple[str, ...]
     waiting = [function]
     while waiting:
         thing = waiting.pop()
-        home = getattr(thing, "__module__", None) or getattr(thing, "__name__", "")
-        label = thing.__name__ if isinstance(thing, types.ModuleType) else f"{home}.{getattr(thing, '__name__', thing)}"
-        if is_forbidden(str(label)):
-            yield str(label)
+        home = str(getattr(thing, "__module__", ""))
+        if is_forbidden(home):
+            yield f"{home}.{getattr(thing, '__name__', '')}"
         code = getattr(thing, "__code__", None)
         if code is None or id(code) in seen or home.startswith(("numpy", "cvcourse")):
             continue
         seen.add(id(code))
-        for name in _names(code):
-            if is_forbidden(name):
-                yield name
-            if name in namespace:
-                waiting.append(namespace[name])
+        for name, dotted in _uses(code, namespace):
+            if is_forbidden(dotted):
+                yield dotted
+            waiting.append(namespace.get(name))
 
 
-def _names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
+def _uses(code: types.CodeType, namespace: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """List the global names that code reads, each with the dotted path it leads to: np, numpy.convolve."""
+    name = dotted = ""
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            name = str(step.argval)
+            dotted = getattr(namespace.get(name), "__name__", "") if _is_module(namespace.get(name)) else ""
+        elif step.opname == "IMPORT_NAME":
+            name, dotted = "", str(step.argval)
+        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM") and dotted:
+            dotted = f"{dotted}.{step.argval}"
+        else:
+            continue
+        yield name, dotted
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _names(constant)
+            yield from _uses(constant, namespace)
+
+
+def _is_module(thing: Any) -> bool:
+    return isinstance(thing, types.ModuleType)

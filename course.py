@@ -59,7 +59,7 @@ def install():
     wanted = fingerprint(LOCK.read_text(), sys.version, ROOT)
     if is_stamped(INSTALLED, wanted) and PYTHON.exists():
         return
-    print(f"Setting up the course in {VENV.relative_to(ROOT)} (once; about 700 MB, a minute or two)", flush=True)
+    print(f"Setting up the course in {VENV.relative_to(ROOT)} (once; about 900 MB, a few minutes)", flush=True)
     import venv
 
     venv.EnvBuilder(clear=True, with_pip=True).create(VENV)

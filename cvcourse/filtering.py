@@ -300,7 +300,7 @@ def sharpen(image: Array, sigma: float, amount: float) -> Array:
     Examples
     --------
     >>> sharpen(np.array([[0.2, 0.2, 0.8, 0.8]]), 1.0, 1.0).round(2)
-    array([[ 0.14, -0.01,  1.01,  0.86]])
+    array([[0.16, 0.02, 0.98, 0.84]])
     """
     image = require_image(image)
     if not math.isfinite(amount):
@@ -483,7 +483,7 @@ def bilateral(
     Examples
     --------
     >>> bilateral(np.array([[0.0, 0.1, 1.0, 0.9]]), 2.0, 0.1).round(2)
-    array([[0.04, 0.06, 0.96, 0.94]])
+    array([[0.03, 0.06, 0.96, 0.93]])
     """
     image = require_image(image)
     code = border_code(border)
@@ -494,8 +494,7 @@ def bilateral(
     d2 = i[:, None] ** 2 + i**2
     space = np.where(d2 <= radius**2, np.exp(-d2 / (2 * sigma_space**2)), 0).astype(image.dtype)
     slope = image.dtype.type(1 / (2 * sigma_range**2))
-    taylor = np.array([1 / math.factorial(n) for n in range(7)], image.dtype)
-    return each_channel(lambda channel: _bilateral_loop(channel, space, slope, taylor, code), image)
+    return each_channel(lambda channel: _bilateral_loop(channel, space, slope, code), image)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -536,14 +535,16 @@ def _require_taps(taps: ArrayLike, dtype: DTypeLike, name: str) -> Array:
 
 
 def _in_threes(weights: Array) -> Array:
-    """Pad the last axis by zeros to a multiple of three: the loops take three taps a sweep."""
-    spare = -weights.shape[-1] % 3
-    return np.pad(weights, [(0, 0)] * (weights.ndim - 1) + [(0, spare)])
+    """Lengthen the last axis by zeros to a multiple of three: the loops take three taps a sweep."""
+    n = weights.shape[-1]
+    longer = np.zeros((*weights.shape[:-1], n + -n % 3), weights.dtype)
+    longer[..., :n] = weights
+    return longer
 
 
 def _correlate(image: Array, kernel: Array, anchor: tuple[int, int], border: str) -> Array:
     code = border_code(border)
-    if kernel.shape == (3, 3):
+    if kernel.shape == (3, 3) and border != "zero":
         return each_channel(lambda channel: _correlate3_loop(channel, kernel, code), image)
     kernel = _in_threes(kernel)
     return each_channel(lambda channel: _correlate_loop(channel, kernel, *anchor, code), image)
@@ -591,16 +592,37 @@ def extend_ends(line, before, n, border):
 
 @njit(**SERIAL)
 def add1(out, a, f):
-    """Add a f to a row."""
+    """Add a f to a row, in place."""
     for x in range(out.size):
         out[x] += a * f[x]
 
 
 @njit(**SERIAL)
 def add3(out, a, f, b, g, c, h):
-    """Add a f + b g + c h to a row: three taps a sweep keep the sums in registers."""
+    """Add a f + b g + c h to a row, in place: three taps a sweep keep the sums in registers."""
     for x in range(out.size):
         out[x] += a * f[x] + b * g[x] + c * h[x]
+
+
+@njit(**SERIAL)
+def add_shifts(out, line, weights):
+    """Add the sum over j of ``weights[j]`` times the line from place j on; three taps a sweep."""
+    n = out.size
+    for j in range(0, weights.size, 3):
+        f, g, h = line[j : j + n], line[j + 1 : j + 1 + n], line[j + 2 : j + 2 + n]
+        add3(out, weights[j], f, weights[j + 1], g, weights[j + 2], h)
+
+
+@njit(**SERIAL)
+def add_rows(out, image, weights, y, border):
+    """Add the sum over i of ``weights[i]`` times row y + i of the continued image."""
+    h, zero = image.shape[0], image.dtype.type(0)
+    for i in range(0, weights.size, 3):
+        p, q, r = source_index(y + i, h, border), source_index(y + i + 1, h, border), source_index(y + i + 2, h, border)
+        a = weights[i] if p >= 0 else zero  # image[-1] is then read, and counts nothing
+        b = weights[i + 1] if q >= 0 else zero
+        c = weights[i + 2] if r >= 0 else zero
+        add3(out, a, image[p], b, image[q], c, image[r])
 
 
 @njit(**FAST)
@@ -624,45 +646,46 @@ def _correlate_loop(image, kernel, a, b, border):
     """g(y, x) = sum over i, j of k(i, j) f(y + i - a, x + j - b), a whole row of g at a time."""
     h, w = image.shape
     g = np.zeros((h, w), image.dtype)
-    zeros = np.zeros(w, image.dtype)
     for y in prange(h):
         line = np.empty(w + kernel.shape[1], image.dtype)
         for i in range(kernel.shape[0]):
-            line[b : b + w] = source_row(image, zeros, y + i - a, border)
-            extend_ends(line, b, w, border)
-            k = kernel[i]
-            for j in range(0, len(k), 3):
-                add3(g[y], k[j], line[j : j + w], k[j + 1], line[j + 1 : j + 1 + w], k[j + 2], line[j + 2 : j + 2 + w])
+            source = source_index(y + i - a, h, border)
+            if source >= 0:
+                line[b : b + w] = image[source]
+                extend_ends(line, b, w, border)
+                add_shifts(g[y], line, kernel[i])
     return g
 
 
 @njit(**FAST)
 def _correlate3_loop(image, kernel, border):
-    """3 x 3: all nine products in one sweep."""
+    """3 x 3, any border but zero: all nine products in one sweep."""
     h, w = image.shape
+    before, after = source_index(-1, w, border), source_index(w, w, border)
     g = np.empty_like(image)
-    zeros = np.zeros(w, image.dtype)
     for y in prange(h):
-        up, low = source_row(image, zeros, y - 1, border), source_row(image, zeros, y + 1, border)
-        _nine_products(g[y], up, image[y], low, kernel)
-        for x in (0, w - 1):
-            left, right = source_index(x - 1, w, border), source_index(x + 1, w, border)
-            g[y, x] = kernel[0, 1] * up[x] + kernel[1, 1] * image[y, x] + kernel[2, 1] * low[x]
-            if left >= 0:
-                g[y, x] += kernel[0, 0] * up[left] + kernel[1, 0] * image[y, left] + kernel[2, 0] * low[left]
-            if right >= 0:
-                g[y, x] += kernel[0, 2] * up[right] + kernel[1, 2] * image[y, right] + kernel[2, 2] * low[right]
+        up, low = image[source_index(y - 1, h, border)], image[source_index(y + 1, h, border)]
+        _nine_products(g[y], up, image[y], low, kernel, before, after)
     return g
 
 
 @njit(**SERIAL)
-def _nine_products(out, up, row, low, k):
+def _nine_products(out, up, row, low, k, before, after):
+    """One row of g; places `before` and `after` stand for what lies left and right of the row."""
     a, b, c, d, e, f, p, q, r = k[0, 0], k[0, 1], k[0, 2], k[1, 0], k[1, 1], k[1, 2], k[2, 0], k[2, 1], k[2, 2]
-    for x in range(1, out.size - 1):
+    n = out.size
+    for x in range(1, n - 1):
         out[x] = (
             a * up[x - 1] + b * up[x] + c * up[x + 1]
             + d * row[x - 1] + e * row[x] + f * row[x + 1]
             + p * low[x - 1] + q * low[x] + r * low[x + 1]
+        )  # fmt: skip
+    for x in (0, n - 1):
+        left, right = before if x == 0 else x - 1, after if x == n - 1 else x + 1
+        out[x] = (
+            a * up[left] + b * up[x] + c * up[right]
+            + d * row[left] + e * row[x] + f * row[right]
+            + p * low[left] + q * low[x] + r * low[right]
         )  # fmt: skip
 
 
@@ -671,18 +694,11 @@ def _separable_loop(image, column, a, row, b, border):
     """Weighted rows into a line, then weighted shifts of the line."""
     h, w = image.shape
     g = np.zeros((h, w), image.dtype)
-    zeros = np.zeros(w, image.dtype)
     for y in prange(h):
         line = np.zeros(w + row.size, image.dtype)
-        for i in range(0, column.size, 3):
-            f0 = source_row(image, zeros, y + i - a, border)
-            f1 = source_row(image, zeros, y + i + 1 - a, border)
-            f2 = source_row(image, zeros, y + i + 2 - a, border)
-            add3(line[b : b + w], column[i], f0, column[i + 1], f1, column[i + 2], f2)
+        add_rows(line[b : b + w], image, column, y - a, border)
         extend_ends(line, b, w, border)
-        for j in range(0, row.size, 3):
-            f0, f1, f2 = line[j : j + w], line[j + 1 : j + 1 + w], line[j + 2 : j + 2 + w]
-            add3(g[y], row[j], f0, row[j + 1], f1, row[j + 2], f2)
+        add_shifts(g[y], line, row)
     return g
 
 
@@ -736,11 +752,15 @@ def _sharpen_loop(f, blurred, alpha):
 def _median3_loop(image, border):
     """Sort each column of three; the median is the middle of (max of lows, middle of middles, min of highs)."""
     h, w = image.shape
-    f = padded(image, 1, 1, border)
     g = np.empty_like(image)
+    zeros = np.zeros(w, image.dtype)
     for y in prange(h):
-        low, middle, high = np.empty(w + 2, image.dtype), np.empty(w + 2, image.dtype), np.empty(w + 2, image.dtype)
-        _sort_columns(f[y], f[y + 1], f[y + 2], low, middle, high)
+        ranks = np.empty((3, w + 2), image.dtype)
+        low, middle, high = ranks[0], ranks[1], ranks[2]
+        above, below = source_row(image, zeros, y - 1, border), source_row(image, zeros, y + 1, border)
+        _sort_columns(above, image[y], below, low[1:], middle[1:], high[1:])
+        for rank in range(3):
+            extend_ends(ranks[rank], 1, w, border)
         _middle_of_nine(low, middle, high, g[y])
     return g
 
@@ -814,8 +834,8 @@ def _median_loop(image, size, steps, border):
 
 
 @njit(**FAST)
-def _bilateral_loop(image, space, slope, taylor, border):
-    """g = sum of weights times neighbours / sum of weights, neighbour by neighbour over whole rows."""
+def _bilateral_loop(image, space, slope, border):
+    """Sum of weights times neighbours over sum of weights, neighbour by neighbour over whole rows."""
     h, w = image.shape
     radius = len(space) // 2
     f = padded(image, radius, radius, border)
@@ -825,21 +845,23 @@ def _bilateral_loop(image, space, slope, taylor, border):
         for i in range(len(space)):
             for j in range(len(space)):
                 if space[i, j] > 0:
-                    _add_weighted(top, bottom, image[y], f[y + i, j : j + w], space[i, j], slope, taylor)
+                    _add_weighted(top, bottom, image[y], f[y + i, j : j + w], space[i, j], slope)
         for x in range(w):
             g[y, x] = top[x] / bottom[x]
     return g
 
 
 @njit(**SERIAL)
-def _add_weighted(top, bottom, center, neighbour, space, slope, taylor):
+def _add_weighted(top, bottom, center, neighbour, space, slope):
     """Add one neighbour, with exp(-z) = exp(-z / 64)^64 by a polynomial (libm's exp does not vectorise)."""
-    one, zero, limit, part = taylor[0], 0 * taylor[0], 30 * taylor[0], taylor[0] / 64
+    real = top.dtype.type  # an integer or a bare 0.5 would turn float32 into float64
+    zero, one, limit, part = real(0), real(1), real(30), real(1 / 64)
+    c2, c3, c4, c5 = real(1 / 2), real(1 / 6), real(1 / 24), real(1 / 120)
     for x in range(top.size):
         d = neighbour[x] - center[x]
         z = d * d * slope
         u = z * part
-        e = one - u * (one - u * (taylor[2] - u * (taylor[3] - u * (taylor[4] - u * taylor[5]))))
+        e = one - u * (one - u * (c2 - u * (c3 - u * (c4 - u * c5))))
         e = e if z < limit else zero
         e *= e
         e *= e

@@ -6,6 +6,7 @@ is different on purpose: it keeps every second *sample*, so pixel u of level l l
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ from numba import njit, prange
 from numpy.typing import ArrayLike
 
 from cvcourse.compiled import FAST, SERIAL
-from cvcourse.filtering import BORDERS, add1, add3, source_index
+from cvcourse.filtering import BORDERS, add1, add3, border_code, extend_ends, source_index
 from cvcourse.images import Array, each_channel, require_image
 
 METHODS = ("nearest", "bilinear", "bicubic", "lanczos", "spline")
 NEAREST, BILINEAR, BICUBIC, LANCZOS, SPLINE = range(5)
-MIRROR = BORDERS["mirror"]
+REACH = (0.5, 1.0, 2.0, 3.0, 2.0)  # how far from a point its neighbours lie, pixels
+MIRROR, WRAP = BORDERS["mirror"], BORDERS["wrap"]
 
 BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16  # the pyramid's blur, Eq. (3.13)
 FARTHEST = 1e9  # pixels: beyond it a float64 coordinate has no useful fraction left
@@ -145,68 +147,114 @@ def _lanczos_weights(t):
         return 0.0, 0.0, 1.0, 0.0, 0.0, 0.0
     if t > 1 - 1e-12:
         return 0.0, 0.0, 0.0, 1.0, 0.0, 0.0
-    third = np.pi / 3
-    a = np.sin(third * (t + 2)) / ((t + 2) * (t + 2))
-    b = -np.sin(third * (t + 1)) / ((t + 1) * (t + 1))
-    c = np.sin(third * t) / (t * t)
-    d = -np.sin(third * (t - 1)) / ((t - 1) * (t - 1))
-    e = np.sin(third * (t - 2)) / ((t - 2) * (t - 2))
-    f = -np.sin(third * (t - 3)) / ((t - 3) * (t - 3))
+    s, c = np.sin(np.pi / 3 * t) / 2, np.cos(np.pi / 3 * t) * np.sqrt(0.75)
+    weights = (
+        (c - s) / (t + 2) ** 2,  # sin(pi (t + 2) / 3) = c - s, and so on
+        -(c + s) / (t + 1) ** 2,
+        2 * s / t**2,
+        (c - s) / (t - 1) ** 2,
+        -(c + s) / (t - 2) ** 2,
+        2 * s / (t - 3) ** 2,
+    )
+    a, b, c, d, e, f = weights
     total = a + b + c + d + e + f
     return a / total, b / total, c / total, d / total, e / total, f / total
 
 
 @njit(**SERIAL)
-def _mix(f, row, col, wy, wx, border):
-    """Sum of wy[j] wx[i] f[row + j, col + i]; neighbours outside follow the border rule."""
-    h, w = f.shape
-    n = len(wx)
+def _neighbour(i, n, border):
+    """`source_index`, also of places so far outside that whole periods must be taken off first."""
+    if border in (MIRROR, WRAP) and (i < -2 * n or i > 3 * n):
+        i %= 2 * n
+    return source_index(i, n, border)
+
+
+@njit(**SERIAL)
+def _mix_inside(f, row, col, wy, wx):
+    """Sum of wy[j] wx[i] f[row + j, col + i], all of them inside the image."""
     total = f.dtype.type(0)
-    if row >= 0 and col >= 0 and row + n <= h and col + n <= w:
-        for j in range(n):
-            line = f[np.uint32(row + j)]  # unsigned: no test for negative indices
-            part = f.dtype.type(0)
-            for i in range(n):
-                part += f.dtype.type(wx[i]) * line[np.uint32(col + i)]
-            total += f.dtype.type(wy[j]) * part
-        return total
-    for j in range(n):
-        y = source_index(row + j, h, border)
-        for i in range(n):
-            x = source_index(col + i, w, border)
-            if y >= 0 and x >= 0:
+    for j in range(len(wy)):
+        line = f[np.uint32(row + j)]  # unsigned: no test for negative indices
+        part = f.dtype.type(0)
+        for i in range(len(wx)):
+            part += f.dtype.type(wx[i]) * line[np.uint32(col + i)]
+        total += f.dtype.type(wy[j]) * part
+    return total
+
+
+@njit(**SERIAL)
+def _mix_outside(f, row, col, wy, wx, border):
+    """The same sum where neighbours may lie outside: they follow the border rule."""
+    h, w = f.shape
+    total = f.dtype.type(0)
+    for j in range(len(wy)):
+        y = _neighbour(row + j, h, border)
+        for i in range(len(wx) if y >= 0 else 0):
+            x = _neighbour(col + i, w, border)
+            if x >= 0:
                 total += f.dtype.type(wy[j] * wx[i]) * f[y, x]
     return total
 
 
 @njit(**SERIAL)
-def sample_at(f, x, y, method, border):
-    """Give the value of the gray image f at one point (x, y); for compiled loops, unchecked.
+def _is_inside(f, x, y, reach):
+    """Whether all samples nearer than `reach` to (x, y) exist."""
+    h, w = f.shape
+    return reach - 1 <= x < w - reach and reach - 1 <= y < h - reach
 
-    `method` is an index into `METHODS`, `border` a value of `filtering.BORDERS`; for SPLINE, f holds
-    the coefficients.
-    """
-    if method == NEAREST:
-        x0, y0 = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))  # floor: int() would go towards 0
-        return _mix(f, y0, x0, (1.0,), (1.0,), border)
-    x0, y0 = int(np.floor(x)), int(np.floor(y))
-    tx, ty = x - x0, y - y0
-    if method == BILINEAR:
-        return _mix(f, y0, x0, _tent_weights(ty), _tent_weights(tx), border)
-    if method == BICUBIC:
-        return _mix(f, y0 - 1, x0 - 1, _cubic_weights(ty), _cubic_weights(tx), border)
-    if method == LANCZOS:
-        return _mix(f, y0 - 2, x0 - 2, _lanczos_weights(ty), _lanczos_weights(tx), border)
-    return _mix(f, y0 - 1, x0 - 1, _bspline_weights(ty), _bspline_weights(tx), border)
+
+def _inside_loop(method: int) -> Callable[[Array, Array, Array], Array]:
+    """Compile, for one method, the values of the points with all their neighbours in the image."""
+    reach = REACH[method]
+
+    @njit(**FAST)
+    def loop(f, x, y):
+        out = np.empty(x.size, f.dtype)
+        for k in prange(x.size):
+            if _is_inside(f, x[k], y[k], reach):
+                if method == NEAREST:
+                    out[k] = f[np.uint32(np.floor(y[k] + 0.5)), np.uint32(np.floor(x[k] + 0.5))]
+                else:
+                    x0, y0 = int(np.floor(x[k])), int(np.floor(y[k]))
+                    tx, ty = x[k] - x0, y[k] - y0
+                    if method == BILINEAR:
+                        out[k] = _mix_inside(f, y0, x0, _tent_weights(ty), _tent_weights(tx))
+                    elif method == BICUBIC:
+                        out[k] = _mix_inside(f, y0 - 1, x0 - 1, _cubic_weights(ty), _cubic_weights(tx))
+                    elif method == LANCZOS:
+                        out[k] = _mix_inside(f, y0 - 2, x0 - 2, _lanczos_weights(ty), _lanczos_weights(tx))
+                    else:
+                        out[k] = _mix_inside(f, y0 - 1, x0 - 1, _bspline_weights(ty), _bspline_weights(tx))
+        return out
+
+    return loop
+
+
+INSIDE_LOOPS = [_inside_loop(method) for method in range(len(METHODS))]
 
 
 @njit(**FAST)
-def _sample_loop(f, x, y, method, border):
-    """One value a point; x and y are flat."""
-    out = np.empty(x.size, f.dtype)
+def _outside_loop(out, f, x, y, method, reach, border):
+    """Fill in the points whose neighbours the border rule supplies, at least in part."""
     for k in prange(x.size):
-        out[k] = sample_at(f, x[k], y[k], method, border)
-    return out
+        if not _is_inside(f, x[k], y[k], reach):
+            out[k] = _value_outside(f, x[k], y[k], method, border)
+
+
+@njit(**SERIAL)
+def _value_outside(f, x, y, method, border):
+    if method == NEAREST:
+        # floor, because int() would round -0.7 towards 0
+        return _mix_outside(f, int(np.floor(y + 0.5)), int(np.floor(x + 0.5)), (1.0,), (1.0,), border)
+    x0, y0 = int(np.floor(x)), int(np.floor(y))
+    tx, ty = x - x0, y - y0
+    if method == BILINEAR:
+        return _mix_outside(f, y0, x0, _tent_weights(ty), _tent_weights(tx), border)
+    if method == BICUBIC:
+        return _mix_outside(f, y0 - 1, x0 - 1, _cubic_weights(ty), _cubic_weights(tx), border)
+    if method == LANCZOS:
+        return _mix_outside(f, y0 - 2, x0 - 2, _lanczos_weights(ty), _lanczos_weights(tx), border)
+    return _mix_outside(f, y0 - 1, x0 - 1, _bspline_weights(ty), _bspline_weights(tx), border)
 
 
 def sample(image: Array, x: ArrayLike, y: ArrayLike, method: str = "bilinear", border: str = "mirror") -> Array:
@@ -251,15 +299,17 @@ def sample(image: Array, x: ArrayLike, y: ArrayLike, method: str = "bilinear", b
     array([0.5, 1.5])
     """
     image = require_image(image)
-    code, rule = METHODS.index(_one_of("method", method, METHODS)), BORDERS[_one_of("border", border, BORDERS)]
+    code, rule = METHODS.index(_one_of("method", method, METHODS)), border_code(border)
     x, y = _coordinates(x, y)
 
     def one_channel(f: Array) -> Array:
-        if method != "spline":
-            return _sample_loop(f, x.ravel(), y.ravel(), code, rule).reshape(x.shape)
-        margin = 0 if border in ("mirror", "wrap") else SPLINE_MARGIN
-        goes_on = spline_coefficients(np.pad(f, margin, PAD_MODES[border]), "wrap" if border == "wrap" else "mirror")
-        return _sample_loop(goes_on, x.ravel() + margin, y.ravel() + margin, code, rule).reshape(x.shape)
+        at_x, at_y = x.ravel(), y.ravel()
+        if method == "spline":
+            f, margin = _continued_coefficients(f, border)
+            at_x, at_y = at_x + margin, at_y + margin
+        out = INSIDE_LOOPS[code](f, at_x, at_y)
+        _outside_loop(out, f, at_x, at_y, code, REACH[code], rule)
+        return out.reshape(x.shape)
 
     return each_channel(one_channel, image)
 
@@ -318,6 +368,18 @@ def spline_coefficients(image: Array, border: str = "mirror") -> Array:
     return each_channel(one_channel, image)
 
 
+def _continued_coefficients(f: Array, border: str) -> tuple[Array, int]:
+    """Spline coefficients with a margin of ``border`` pixels, and the margin's width.
+
+    Mirrored or wrapped samples have mirrored or wrapped coefficients; for the other two rules the
+    coefficients settle beyond the border, by a factor of 2 - sqrt(3) a pixel: to 1e-16 in 28.
+    """
+    if border in ("mirror", "wrap"):
+        return spline_coefficients(f, border), 0
+    continued = np.pad(f, 28, mode="edge" if border == "clamp" else "constant")
+    return spline_coefficients(continued), 28
+
+
 # --- resizing --------------------------------------------------------------------------------
 
 
@@ -343,7 +405,11 @@ def subsample(image: Array, step: int) -> Array:
     return image[::step, ::step].copy()
 
 
-KERNELS: dict[str, tuple[Callable[[Array], Array], int]] = {"bilinear": (tent, 1), "bicubic": (cubic, 2), "lanczos": (lanczos, 3)}
+KERNELS: dict[str, tuple[Callable[[Array], Array], int]] = {
+    "bilinear": (tent, 1),
+    "bicubic": (cubic, 2),
+    "lanczos": (lanczos, 3),
+}
 
 
 def _weight_table(n_in: int, n_out: int, method: str, antialias: bool) -> tuple[Array, Array]:
@@ -395,7 +461,11 @@ def _mix_columns(out, line, start, weights):
     for u in range(out.size):
         w, x, total = weights[u], np.uint32(start[u]), line.dtype.type(0)
         for j in range(0, n - 2, 3):
-            total += w[j] * line[np.uint32(x + j)] + w[j + 1] * line[np.uint32(x + j + 1)] + w[j + 2] * line[np.uint32(x + j + 2)]
+            total += (
+                w[j] * line[np.uint32(x + j)]
+                + w[j + 1] * line[np.uint32(x + j + 1)]
+                + w[j + 2] * line[np.uint32(x + j + 2)]
+            )
         for j in range(n - n % 3, n):
             total += w[j] * line[np.uint32(x + j)]
         out[u] = total
@@ -472,15 +542,17 @@ def resize(image: Array, shape: tuple[int, int], method: str = "bicubic", antial
 
 @njit(**SERIAL)
 def _blur_rows(line, a, b, c, d, e, k):
+    k0, k1, k2 = k[0], k[1], k[2]
     for x in range(c.size):
-        line[x + 2] = k[0] * (a[x] + e[x]) + k[1] * (b[x] + d[x]) + k[2] * c[x]
+        line[x] = k0 * (a[x] + e[x]) + k1 * (b[x] + d[x]) + k2 * c[x]
 
 
 @njit(**SERIAL)
 def _blur_and_halve(out, line, k):
+    k0, k1, k2 = k[0], k[1], k[2]
     for u in range(out.size):
         x = 2 * u
-        out[u] = k[0] * (line[x] + line[x + 4]) + k[1] * (line[x + 1] + line[x + 3]) + k[2] * line[x + 2]
+        out[u] = k0 * (line[x] + line[x + 4]) + k1 * (line[x + 1] + line[x + 3]) + k2 * line[x + 2]
 
 
 @njit(**FAST)
@@ -489,10 +561,338 @@ def _reduce_loop(f, k):
     h, w = f.shape
     g = np.empty(((h + 1) // 2, (w + 1) // 2), f.dtype)
     for v in prange(g.shape[0]):
-        a, b, c, d, e = [f[source_index(2 * v + i, h, MIRROR)] for i in range(-2, 3)]
+        y = 2 * v
+        a, b = f[source_index(y - 2, h, MIRROR)], f[source_index(y - 1, h, MIRROR)]
+        d, e = f[source_index(y + 1, h, MIRROR)], f[source_index(y + 2, h, MIRROR)]
         line = np.empty(w + 4, f.dtype)
-        _blur_rows(line, a, b, c, d, e, k)
-        for j in (-2, -1, w, w + 1):
-            line[j + 2] = line[source_index(j, w, MIRROR) + 2]
+        _blur_rows(line[2:], a, b, f[y], d, e, k)
+        extend_ends(line, 2, w, MIRROR)
         _blur_and_halve(g[v], line, k)
     return g
+
+
+@njit(**SERIAL)
+def _double_row(out, f, line, k, gain):
+    """Write f + gain * (the line at twice its resolution); line[u + 1] is coarse sample u."""
+    k0, k1, k2 = gain * k[0], gain * k[1], gain * k[2]
+    for u in range(out.size // 2):
+        out[2 * u] = f[2 * u] + k0 * (line[u] + line[u + 2]) + k2 * line[u + 1]
+        out[2 * u + 1] = f[2 * u + 1] + k1 * (line[u + 1] + line[u + 2])
+    if out.size % 2:
+        u = out.size // 2
+        out[2 * u] = f[2 * u] + k0 * (line[u] + line[u + 2]) + k2 * line[u + 1]
+
+
+@njit(**SERIAL)
+def _even_line(line, up, middle, low, k):
+    k0, k2 = k[0], k[2]
+    for x in range(line.size):
+        line[x] = k0 * (up[x] + low[x]) + k2 * middle[x]
+
+
+@njit(**SERIAL)
+def _odd_line(line, up, low, k):
+    k1 = k[1]
+    for x in range(line.size):
+        line[x] = k1 * (up[x] + low[x])
+
+
+@njit(**FAST)
+def _add_expanded_loop(f, g, k, gain):
+    """Compute f + gain * (g expanded to f's shape), Eq. (3.14); k holds twice the binomial weights.
+
+    Even places see the coarse samples -1, 0, 1 under k[0], k[2], k[4]; odd ones 0, 1 under k[1], k[3].
+    """
+    out = np.empty_like(f)
+    for y in prange(f.shape[0]):
+        v = y // 2
+        up, low = g[source_index(v - 1, len(g), MIRROR)], g[source_index(v + 1, len(g), MIRROR)]
+        line = np.empty(g.shape[1] + 2, f.dtype)
+        inner = line[1 : g.shape[1] + 1]
+        if y % 2 == 0:
+            _even_line(inner, up, g[v], low, k)
+        else:
+            _odd_line(inner, g[v], low, k)
+        extend_ends(line, 1, g.shape[1], MIRROR)
+        _double_row(out[y], f[y], line, k, gain)
+    return out
+
+
+def reduce(image: Array) -> Array:
+    """Blur by 1 4 6 4 1 / 16 both ways and keep every second pixel: one step up a pyramid.
+
+    Output pixel (u, v) lies at input (2 u, 2 v); borders are mirrored.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W) or (H, W, 3), float32 or float64
+
+    Returns
+    -------
+    ndarray of shape (ceil(H / 2), ceil(W / 2)) (..., 3)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no image.
+
+    References
+    ----------
+    .. [1] Burt & Adelson, The Laplacian pyramid as a compact image code, 1983,
+       doi:10.1109/TCOM.1983.1095851.
+
+    Examples
+    --------
+    >>> reduce(np.array([[0.0, 0.0, 16.0, 0.0, 0.0]]))
+    array([[1., 6., 1.]])
+    """
+    return _reduce(require_image(image))
+
+
+def _reduce(image: Array) -> Array:
+    k = BINOMIAL.astype(image.dtype)
+    return each_channel(lambda f: _reduce_loop(f, k), image)
+
+
+def expand(image: Array, shape: tuple[int, int]) -> Array:
+    """Double an image's resolution: one step down a pyramid.
+
+    Zeros are set between the pixels and blurred by 1 4 6 4 1 / 8 both ways, so even places become
+    (1 6 1) / 8 and odd ones (1 1) / 2 of the pixels near them; input pixel (u, v) lies at (2 u, 2 v).
+
+    Parameters
+    ----------
+    image : ndarray of shape (h, w) or (h, w, 3), float32 or float64
+    shape : (int, int)
+        Height and width of the result: of an image that `reduce` makes (h, w) of.
+
+    Returns
+    -------
+    ndarray of that shape (..., 3)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no image, or a shape that does not reduce to the image's.
+
+    References
+    ----------
+    .. [1] Burt & Adelson, 1983, doi:10.1109/TCOM.1983.1095851.
+
+    Examples
+    --------
+    >>> expand(np.array([[0.0, 8.0, 8.0]]), (1, 5))
+    array([[1., 4., 7., 8., 8.]])
+    """
+    image = require_image(image)
+    _require_halves(shape := _shape(shape), image.shape[:2])
+    return _add_expanded(np.zeros((*shape, *image.shape[2:]), image.dtype), image, 1)
+
+
+def _add_expanded(fine: Array, coarse: Array, gain: float) -> Array:
+    """Compute fine + gain * expand(coarse) in one sweep."""
+    k, gain = (2 * BINOMIAL).astype(fine.dtype), fine.dtype.type(gain)
+    if fine.ndim == 2:
+        return _add_expanded_loop(fine, coarse, k, gain)
+    channels = [np.ascontiguousarray(np.moveaxis(image, 2, 0)) for image in (fine, coarse)]
+    return np.stack([_add_expanded_loop(f, g, k, gain) for f, g in zip(*channels, strict=True)], axis=-1)
+
+
+def gaussian_pyramid(image: Array, levels: int) -> list[Array]:
+    """Reduce an image again and again.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W) or (H, W, 3), float32 or float64
+    levels : int
+        How many images, the given one included: at most ``1 + ceil(log2(max(H, W)))``, where one
+        pixel is left.
+
+    Returns
+    -------
+    list of `levels` ndarrays
+        Level 0 is `image` itself, no copy; pixel u of level l lies at x = 2**l u.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no image, or a number of levels that is not whole or out of range.
+
+    Notes
+    -----
+    All levels together hold 1 + 1/4 + 1/16 + ... < 4/3 of the image's pixels.
+
+    References
+    ----------
+    .. [1] Szeliski, Computer Vision, 2nd ed., section 3.5.3.
+
+    Examples
+    --------
+    >>> [level.shape for level in gaussian_pyramid(np.zeros((5, 8)), 4)]
+    [(5, 8), (3, 4), (2, 2), (1, 1)]
+    """
+    image = require_image(image)
+    most = 1 + (max(image.shape[:2]) - 1).bit_length()
+    if not _is_count(levels) or levels > most:
+        raise ValueError(
+            f"levels must be a whole number from 1 to {most} for an image of shape {image.shape}, got {levels!r}"
+        )
+    pyramid = [image]
+    while len(pyramid) < levels:
+        pyramid.append(_reduce(pyramid[-1]))
+    return pyramid
+
+
+def laplacian_pyramid(image: Array, levels: int) -> list[Array]:
+    """Split an image into what each reduction loses and the last, small image.
+
+    Level l is the Gaussian level l less the expanded level l + 1: a band of frequencies, about 0.
+
+    Parameters
+    ----------
+    image, levels
+        As for `gaussian_pyramid`.
+
+    Returns
+    -------
+    list of `levels` ndarrays
+        The last is the last level of the Gaussian pyramid.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `gaussian_pyramid`.
+
+    Notes
+    -----
+    `from_laplacian_pyramid` gives the image back whatever the blur is.
+
+    References
+    ----------
+    .. [1] Burt & Adelson, 1983, doi:10.1109/TCOM.1983.1095851.
+
+    Examples
+    --------
+    >>> laplacian_pyramid(np.array([[0.0, 16.0, 0.0, 0.0]]), 2)[1]
+    array([[6., 1.]])
+    """
+    gauss = gaussian_pyramid(image, levels)
+    return [_add_expanded(fine, coarse, -1) for fine, coarse in pairwise(gauss)] + gauss[-1:]
+
+
+def from_laplacian_pyramid(pyramid: Sequence[Array]) -> Array:
+    """Rebuild the image of a Laplacian pyramid: expand the last level, add the one before, repeat.
+
+    Parameters
+    ----------
+    pyramid : sequence of ndarray
+        As `laplacian_pyramid` gives it, or changed: blended, with bands scaled.
+
+    Returns
+    -------
+    ndarray of the shape of level 0
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the pyramid is empty, or a level is no image or is not half the size, in pixels, of the
+        one before it.
+
+    Examples
+    --------
+    >>> image = np.arange(15.0).reshape(3, 5)
+    >>> np.abs(from_laplacian_pyramid(laplacian_pyramid(image, 3)) - image).max() < 1e-13
+    np.True_
+    """
+    levels = [require_image(level, name=f"level {i}") for i, level in enumerate(pyramid)]
+    if not levels:
+        raise ValueError("the pyramid has no levels")
+    for fine, coarse in pairwise(levels):
+        _require_halves(fine.shape[:2], coarse.shape[:2])
+        if fine.shape[2:] != coarse.shape[2:] or fine.dtype != coarse.dtype:
+            kinds = f"{fine.shape} {fine.dtype} and {coarse.shape} {coarse.dtype}"
+            raise ValueError(f"levels must be all gray or all colour and of one precision, got {kinds}")
+    image = levels.pop()
+    while levels:
+        image = _add_expanded(levels.pop(), image, 1)
+    return image
+
+
+# --- frequencies -----------------------------------------------------------------------------
+
+
+def spectrum(image: Array) -> Array:
+    """Measure how much of each frequency an image holds: the centred magnitude of its DFT.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W) or (H, W, 3), float32 or float64
+
+    Returns
+    -------
+    ndarray of the image's shape and precision
+        Divided by the number of pixels: frequency 0, the mean, is at ``[H // 2, W // 2]``, and
+        ``[H // 2 + v, W // 2 + u]`` belongs to u / W and v / H cycles per pixel along x and y.
+        The squares add up to the mean of the squared image (Parseval).
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no image.
+
+    Notes
+    -----
+    The DFT takes the image as one period: where opposite borders differ, a cross appears.
+
+    Examples
+    --------
+    >>> spectrum(np.array([[1.0, 0.0, 1.0, 0.0]]))
+    array([[0.5, 0. , 0.5, 0. ]])
+    """
+    from scipy import fft
+
+    image = require_image(image)
+    return each_channel(lambda f: np.abs(fft.fftshift(fft.fft2(f))) / f.dtype.type(f.size), image)
+
+
+# --- checks at the door ----------------------------------------------------------------------
+
+
+def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
+    return value
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
+
+
+def _shape(shape: Any) -> tuple[int, int]:
+    if not isinstance(shape, tuple | list) or len(shape) != 2 or not all(map(_is_count, shape)):
+        raise ValueError(f"shape must be (height, width), two whole numbers >= 1; got {shape!r}")
+    return int(shape[0]), int(shape[1])
+
+
+def _require_halves(fine: tuple[int, ...], coarse: tuple[int, ...]) -> None:
+    expected = ((fine[0] + 1) // 2, (fine[1] + 1) // 2)
+    if expected != tuple(coarse):
+        raise ValueError(f"an image of shape {tuple(fine)} reduces to {expected}, not to {tuple(coarse)}")
+
+
+def _coordinates(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    """Two float64 arrays of one shape, in C order and writeable, as the loops are compiled for."""
+    both = []
+    for name, values in (("x", x), ("y", y)):
+        values = np.require(values, np.float64, ["C", "W"])
+        if values.size and not (np.min(values) >= -FARTHEST and np.max(values) <= FARTHEST):  # NaN fails both
+            raise ValueError(
+                f"{name} must be finite and within +-{FARTHEST:g} pixels, got {np.min(values):g} to {np.max(values):g}"
+            )
+        both.append(values)
+    try:
+        shape = np.broadcast_shapes(both[0].shape, both[1].shape)
+    except ValueError:
+        raise ValueError(f"x of shape {both[0].shape} and y of shape {both[1].shape} do not broadcast") from None
+    x, y = (v if v.shape == shape else np.broadcast_to(v, shape).copy() for v in both)
+    return x, y

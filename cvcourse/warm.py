@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cvcourse import filtering
+from cvcourse import edges, filtering, sampling
 from cvcourse.images import Array
 
 CALLS: list[tuple[str, Callable[[Array], object]]] = [
@@ -22,6 +22,13 @@ CALLS: list[tuple[str, Callable[[Array], object]]] = [
     ("median 3 x 3", lambda image: filtering.median(image, 3)),
     ("median 5 x 5", lambda image: filtering.median(image, 5)),
     ("bilateral", lambda image: filtering.bilateral(image, 1.0, 0.1)),
+    ("gradient", lambda image: edges.magnitude_orientation(*edges.gradient(image))),
+    ("polar gradient", lambda image: edges.polar_gradient(image)),
+    ("canny", lambda image: edges.canny(image, 1.0, 0.02, 0.05)),
+    ("edge points", lambda image: edges.edge_points(np.zeros(image.shape, bool), image, image, image)),
+    ("sample", lambda image: [sampling.sample(image, 1.5, 1.5, method) for method in sampling.METHODS]),
+    ("resize", lambda image: [sampling.resize(image, (20, 50), method) for method in sampling.METHODS[:4]]),
+    ("pyramid", lambda image: sampling.from_laplacian_pyramid(sampling.laplacian_pyramid(image, 3))),
 ]
 """(label, function of a tiny image): together they reach every specialisation a lecture can."""
 

@@ -171,7 +171,7 @@ def test_the_solved_notebook_runs_and_nbval_finds_the_same_again(name, tmp_path)
     assert "✅" in printed
     assert "❌" not in printed
     nbformat.write(notebook, tmp_path / f"{name}.ipynb")
-    assert nbval(tmp_path / f"{name}.ipynb") == []
+    assert nbval(tmp_path / f"{name}.ipynb") == {}
 
 
 @pytest.mark.parametrize("name", NAMES)

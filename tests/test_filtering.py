@@ -58,8 +58,12 @@ def by_definition(image, kernel, border, sign):
 @pytest.mark.parametrize("shape", [(1, 1), (3, 3), (3, 5), (2, 2), (4, 3), (1, 6), (7, 1), (25, 4)])
 def test_correlation_and_convolution_are_their_definitions(shape, border):
     kernel = np.random.default_rng(3).normal(size=shape)
-    np.testing.assert_allclose(filtering.correlate(IMAGE, kernel, border), by_definition(IMAGE, kernel, border, +1), atol=1e-12)
-    np.testing.assert_allclose(filtering.convolve(IMAGE, kernel, border), by_definition(IMAGE, kernel, border, -1), atol=1e-12)
+    np.testing.assert_allclose(
+        filtering.correlate(IMAGE, kernel, border), by_definition(IMAGE, kernel, border, +1), atol=1e-12
+    )
+    np.testing.assert_allclose(
+        filtering.convolve(IMAGE, kernel, border), by_definition(IMAGE, kernel, border, -1), atol=1e-12
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -68,9 +72,12 @@ def test_any_size_layout_and_precision(image, shape, border):
     kernel = np.random.default_rng(4).normal(size=shape)
     before = image.copy()
     result = filtering.correlate(image, kernel, border)
-    assert result.dtype == image.dtype and result.shape == image.shape
+    assert result.dtype == image.dtype
+    assert result.shape == image.shape
     np.testing.assert_array_equal(image, before)
-    np.testing.assert_allclose(result, by_definition(image, kernel, border, +1), rtol=0, atol=TOLERANCE[image.dtype.name])
+    np.testing.assert_allclose(
+        result, by_definition(image, kernel, border, +1), rtol=0, atol=TOLERANCE[image.dtype.name]
+    )
 
 
 @pytest.mark.parametrize("border", filtering.BORDERS)
@@ -125,7 +132,7 @@ def test_colour_is_filtered_channel_by_channel():
 
 
 @pytest.mark.parametrize("border", filtering.BORDERS)
-@pytest.mark.parametrize("column, row", [(3, 5), (2, 7), (6, 1)])
+@pytest.mark.parametrize(("column", "row"), [(3, 5), (2, 7), (6, 1)])
 def test_two_passes_equal_the_outer_product(column, row, border):
     column, row = np.random.default_rng(9).normal(size=column), np.random.default_rng(10).normal(size=row)
     np.testing.assert_allclose(
@@ -142,8 +149,8 @@ def test_gaussian_kernel_sums_to_one_has_the_stated_radius_and_variance(sigma):
     assert len(g) == 2 * int(4 * sigma + 0.5) + 1
     assert g.sum() == pytest.approx(1, abs=1e-14)
     np.testing.assert_array_equal(g, g[::-1])
-    if sigma >= 0.5:  # below, sampling at the integers no longer resolves the bell
-        assert np.sum(g * x**2) == pytest.approx(sigma**2, rel=0.03)
+    if sigma >= 1:  # below, sampling at the integers no longer resolves the bell
+        assert np.sum(g * x**2) == pytest.approx(sigma**2, rel=0.005)  # cutting at 4 sigma costs 0.1 %
 
 
 @settings(max_examples=40, deadline=None)
@@ -165,12 +172,16 @@ def test_gaussians_in_cascade_add_their_variances():
 @given(images, st.integers(1, 25), borders)
 def test_box_agrees_with_its_kernel(image, size, border):
     expected = by_definition(image, np.full((size, size), 1 / size**2), border, +1)
-    np.testing.assert_allclose(filtering.box(image, size, border), expected, rtol=0, atol=1e-12 if image.dtype == np.float64 else 1e-6)
+    np.testing.assert_allclose(
+        filtering.box(image, size, border), expected, rtol=0, atol=1e-12 if image.dtype == np.float64 else 1e-6
+    )
 
 
 def test_box_does_not_drift_over_many_rows():
-    image = np.random.default_rng(11).random((700, 90)).astype(np.float32)  # more rows than one band of running sums
-    np.testing.assert_allclose(filtering.box(image, 5), ndimage.uniform_filter(image.astype(float), 5), rtol=0, atol=1e-7)
+    image = np.random.default_rng(11).random((700, 90)).astype(np.float32)  # longer than a band
+    np.testing.assert_allclose(
+        filtering.box(image, 5), ndimage.uniform_filter(image.astype(float), 5), rtol=0, atol=1e-7
+    )
 
 
 # ------------------------------------------------------------------ sharpening and frequency
@@ -299,12 +310,16 @@ def test_every_filter_refuses_bad_images(door):
 
 
 @pytest.mark.parametrize(
-    "call, error, message",
+    ("call", "error", "message"),
     [
         (lambda: filtering.correlate(IMAGE, [1, 2, 3]), ValueError, r"shape \(h, w\).*got \(3,\)"),
         (lambda: filtering.correlate(IMAGE, np.zeros((0, 3))), ValueError, "at least 1"),
         (lambda: filtering.convolve(IMAGE, [[np.inf]]), ValueError, "kernel holds NaN or infinity"),
-        (lambda: filtering.correlate(IMAGE, KERNEL, "reflect"), ValueError, "border must be one of 'mirror', 'clamp'.*'reflect'"),
+        (
+            lambda: filtering.correlate(IMAGE, KERNEL, "reflect"),
+            ValueError,
+            "border must be one of 'mirror', 'clamp'.*'reflect'",
+        ),
         (lambda: filtering.box(IMAGE, 3, "none"), ValueError, "border must be one of"),
         (lambda: filtering.correlate_separable(IMAGE, [[1]], [1]), ValueError, "column must be a list"),
         (lambda: filtering.correlate_separable(IMAGE, [1], []), ValueError, "row must be a list"),

@@ -1,0 +1,219 @@
+"""The lectures' form, and tests of the test: what the comparing nbval must refuse.
+
+The lectures themselves are run by nbval: ``pytest notebooks``.
+"""
+
+import base64
+import copy
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+from cvcourse import figures
+from cvcourse.authoring import NOTEBOOKS, comparing, record
+from tests.nbval_run import nbval
+
+LECTURES = sorted(path for path in NOTEBOOKS.glob("*.ipynb") if re.match(r"\d\d_", path.name))
+STORED = [*LECTURES, NOTEBOOKS / "index.ipynb"]
+
+TRIAL = [
+    "import numpy as np\nfrom cvcourse import figures\nfrom cvcourse.controls import FloatSlider, explore",
+    "print(f'the mean is {np.arange(7).mean():.3f}')",
+    "def show_level(level=0.25):\n    return np.full((64, 64), level)",
+    "explore(show_level, level=FloatSlider(0.25, min=0, max=1, step=0.25))",
+    "figures.row([np.eye(5)], ['identity'])",
+]
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A small lecture, recorded."""
+    folder = tmp_path_factory.mktemp("trial")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in TRIAL])
+    path = folder / "00_trial.ipynb"
+    nbformat.write(notebook, path)
+    record.record(path)
+    return path
+
+
+def wrong_number(notebook):
+    notebook.cells[1].outputs[0].text = "the mean is 3.001\n"
+
+
+def last_digits(notebook):
+    notebook.cells[1].outputs[0].text = "the mean is 3.000000001\n"
+
+
+def wrong_picture(notebook, cell=4):
+    data = notebook.cells[cell].outputs[0].data
+    image = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("L")) / 255
+    fig = figures.plt.figure(figsize=(image.shape[1] / 80, image.shape[0] / 80))
+    fig.figimage(1 - image, vmin=0, vmax=1)
+    data["image/png"] = base64.b64encode(figures.png(fig)).decode()
+
+
+def wrong_picture_of_a_control(notebook):
+    wrong_picture(notebook, cell=3)
+
+
+def missing_picture(notebook):
+    del notebook.cells[4].outputs[0].data["image/png"]
+
+
+def stripped(notebook):
+    for cell in notebook.cells:
+        cell.outputs, cell.execution_count = [], None
+
+
+def breaks_away_from_its_start(notebook):
+    notebook.cells[2].source = TRIAL[2].replace("return", "assert level < 1\n    return")
+
+
+def compiles(notebook):
+    notebook.cells[1].source = "import numba\nfrom cvcourse import filtering\nnumba.njit(lambda x: x + 1)(1)\n" + TRIAL[1]
+
+
+MUTATIONS = {
+    "untouched": (lambda notebook: None, None),
+    "last_digits": (last_digits, None),
+    "wrong_number": (wrong_number, "3.001"),
+    "wrong_picture": (wrong_picture, "they differ by"),
+    "wrong_picture_of_a_control": (wrong_picture_of_a_control, "they differ by"),
+    "missing_picture": (missing_picture, "0 stored pictures, 1 drawn"),
+    "stripped": (stripped, "stored without having been run"),
+    "breaks_away_from_its_start": (breaks_away_from_its_start, "fails away from its start"),
+    "compiles": (compiles, "is not compiled yet"),
+}
+
+
+@pytest.fixture(scope="module")
+def report(recorded, tmp_path_factory):
+    """What nbval prints about each mutation of the recorded lecture."""
+    folder = tmp_path_factory.mktemp("mutations")
+    for name, (change, _) in MUTATIONS.items():
+        notebook = nbformat.read(recorded, as_version=4)
+        change(notebook)
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+    return nbval(folder)
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_nbval_refuses_what_a_reader_would_see(name, report):
+    expected = MUTATIONS[name][1]
+    failed = [text for cell, text in report.items() if f"{name}.ipynb" in cell]
+    if expected is None:
+        assert failed == []
+    else:
+        assert any(expected in text for text in failed), failed
+    if name == "stripped":
+        assert len(failed) == len(TRIAL)
+
+
+def test_a_second_recording_changes_no_byte(recorded):
+    before = recorded.read_bytes()
+    assert record.record(recorded) is False
+    assert recorded.read_bytes() == before
+
+
+def test_compilations_are_counted_and_the_cache_is_none():
+    code = (
+        "import numba, numpy as np; from numba.core import event; from cvcourse import compiled, filtering\n"
+        "counted = compiled.Compilations(); event.register('numba:compile', counted)\n"
+        "filtering.gaussian(np.zeros((9, 9)), 1.0); print(len(counted.names))\n"
+        "double = numba.njit(lambda x: 2 * x); double(3); double(4); print(len(counted.names))\n"
+    )
+    environment = {**os.environ, "CVCOURSE_NO_COMPILE": "0"}
+    printed = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
+    assert printed.split() == ["0", "1"]
+
+
+def test_a_picture_of_another_size_differs():
+    def output(shape):
+        return [{"data": {"image/png": base64.b64encode(figures.png(np.zeros(shape))).decode()}}]
+
+    assert comparing.picture_difference(output((400, 400)), output((400, 400))) == ""
+    assert "inf" in comparing.picture_difference(output((400, 400)), output((400, 420)))
+
+
+def test_a_recording_stops_at_an_error(tmp_path):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")])
+    with pytest.raises(record.CellFailed, match="ZeroDivisionError"):
+        record.run(copy.deepcopy(notebook), tmp_path)
+    record.run(notebook, tmp_path, may_raise=("ZeroDivisionError",))
+    assert notebook.cells[0].outputs[0].ename == "ZeroDivisionError"
+
+
+# --- the form of what is stored
+
+
+def source(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_stored_notebooks_hold_nothing_of_their_author(path):
+    notebook = json.loads(path.read_text("utf-8"))
+    assert set(notebook["metadata"]) <= {"kernelspec", "language_info"}
+    assert path.stat().st_size <= 1_500_000
+    counts = []
+    for cell in notebook["cells"]:
+        assert set(cell["metadata"]) <= {"tags", "slideshow"}
+        if cell["cell_type"] == "code" and source(cell).strip():
+            counts.append(cell["execution_count"])
+    assert counts == list(range(1, len(counts) + 1))
+    text = json.dumps([cell.get("outputs", []) for cell in notebook["cells"]])
+    assert not re.search(r"/home/|/Users/|/tmp/|[A-Z]:\\\\|site-packages", re.sub(r'"image/png": "[^"]*"', "", text))
+
+
+@pytest.mark.parametrize("path", LECTURES, ids=lambda path: path.stem)
+def test_a_lecture_is_built_like_the_others(path):
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    prose = "\n\n".join(source(cell) for cell in cells if cell["cell_type"] == "markdown")
+    code = [source(cell) for cell in cells if cell["cell_type"] == "code"]
+    for heading in ("## Summary", "## Review questions", "## Exercises", "## Further reading"):
+        assert len(re.findall(rf"^{heading}", prose, re.M)) == 1, heading
+    assert "**You will**" in prose
+    assert "**You need**" in prose
+    assert re.search(r"[\u4e00-\u9fff]", prose), "terms are given in Chinese too"
+    assert f"](exercises/{path.name})" in prose
+    assert len(re.findall(r"\*\*Careful\.\*\*", prose)) >= 2
+    assert prose.count("<details>") == prose.count("</details>") == prose.count("<summary>Answer</summary>") >= 6
+    number = path.stem[:2].lstrip("0")
+    tags = re.findall(r"\\tag\{([^}]*)\}", prose)
+    assert tags == [f"{number}.{k}" for k in range(1, len(tags) + 1)], "equations are numbered in order"
+    used = {int(k) for k in re.findall(rf"Eqs?\. \({number}\.(\d+)\)", prose + "\n".join(code))}
+    assert used <= set(range(1, len(tags) + 1)), "a reference leads to no equation"
+    assert sum("explore(" in text for text in code) >= 3
+    assert not any(re.search(r"\binteract\b|interactive_output|widgets\.Output|^%|^!", text, re.M) for text in code)
+    assert not any(re.search(r"\bimport \*|\.\./|read_text|imread", text) for text in code)
+
+
+def test_few_cells_are_exempt_from_comparison():
+    """A cell that prints times cannot be compared; each one is counted here."""
+    exempt = {
+        path.stem: sum("nbval-ignore-output" in c["metadata"].get("tags", []) for c in json.loads(path.read_text())["cells"])
+        for path in STORED
+    }
+    assert all(count <= 2 for count in exempt.values()), exempt
+    everything = "".join(path.read_text("utf-8") for path in STORED)
+    assert "nbval-skip" not in everything
+    assert not re.search(r"#\s*NBVAL", everything)
+
+
+def test_the_map_lists_twenty_lectures_and_links_those_that_are_there():
+    text = "\n".join(source(cell) for cell in json.loads((NOTEBOOKS / "index.ipynb").read_text("utf-8"))["cells"])
+    listed = re.findall(r"^\| (\d\d) \|", text, re.M)
+    assert listed == [f"{k:02d}" for k in range(1, 21)]
+    for path in LECTURES:
+        assert f"]({path.name})" in text
+        assert f"](exercises/{path.name})" in text
+        assert Path(NOTEBOOKS / "exercises" / path.name).exists()

@@ -445,7 +445,8 @@ def non_maximum_suppression(magnitude: Array, Ix: Array, Iy: Array, interpolate:
     -----
     On a plateau one pixel stays: a ridge pixel must be *greater* than what lies ahead (uphill, on
     the bright side) and *not smaller* than what lies behind.  The rule goes with the gradient,
-    so it turns with the image.  Where the magnitude is 0 nothing is kept; nor are the
+    so it turns with the image.  Two magnitudes count as equal if they agree in half their digits,
+    so that rounding does not decide a tie.  Where the magnitude is 0 nothing is kept; nor are the
     outermost pixels, which have no neighbour on one side.
 
     References
@@ -459,7 +460,7 @@ def non_maximum_suppression(magnitude: Array, Ix: Array, Iy: Array, interpolate:
     array([0., 0., 2., 0.])
     """
     magnitude, Ix, Iy = _require_alike(magnitude=magnitude, Ix=Ix, Iy=Iy)
-    return _suppression_loop(magnitude, Ix, Iy, bool(interpolate))
+    return _suppression_loop(magnitude, Ix, Iy, _rounding(magnitude), bool(interpolate))
 
 
 def hysteresis(thinned: Array, low: float, high: float) -> NDArray[np.bool_]:
@@ -592,7 +593,7 @@ def edge_points(edges: NDArray[np.bool_], magnitude: Array, Ix: Array, Iy: Array
         raise ValueError(f"edges has shape {edges.shape}, magnitude {magnitude.shape}")
     places = np.ascontiguousarray(np.argwhere(edges))
     off = np.any(places == 0, axis=1) | np.any(places == np.array(edges.shape) - 1, axis=1)
-    points, ridge = _points_loop(places[~off], magnitude, Ix, Iy)
+    points, ridge = _points_loop(places[~off], magnitude, Ix, Iy, _rounding(magnitude))
     if off.any() or not ridge.all():
         raise ValueError(f"{off.sum() + (~ridge).sum()} of {len(places)} edge pixels are no maximum along the gradient")
     return points
@@ -611,6 +612,11 @@ def _require_alike(**fields: Array) -> list[Array]:
         if field.dtype != checked[0].dtype:
             raise TypeError(f"{next(iter(fields))} is {checked[0].dtype}, {name} {field.dtype}: use one precision")
     return checked
+
+
+def _rounding(magnitude: Array) -> np.floating:
+    """Share of a magnitude below which a difference counts as rounding."""
+    return magnitude.dtype.type(np.sqrt(np.finfo(magnitude.dtype).eps))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -770,8 +776,14 @@ def _along(gx, gy, nw, n, ne, w, e, sw, s, se, interpolate):
     return ahead, behind
 
 
+@njit(cache=True)
+def _is_ridge(v, ahead, behind, rounding):
+    """Greater than what lies ahead, not smaller than what lies behind."""
+    return (v - ahead > rounding * v) & (v - behind >= -rounding * v)
+
+
 @njit(error_model="numpy", cache=True)
-def _suppression_row(thinned, up, row, down, Ix, Iy, interpolate):
+def _suppression_row(thinned, up, row, down, Ix, Iy, rounding, interpolate):
     zero = row.dtype.type(0)
     for x in range(1, row.size - 1):
         v = row[x]
@@ -779,15 +791,15 @@ def _suppression_row(thinned, up, row, down, Ix, Iy, interpolate):
             Ix[x], Iy[x], up[x - 1], up[x], up[x + 1], row[x - 1], row[x + 1], down[x - 1], down[x], down[x + 1], interpolate
         )
         directed = (abs(Ix[x]) > zero) | (abs(Iy[x]) > zero)
-        thinned[x] = v if directed & (v > zero) & (v > ahead) & (v >= behind) else zero
+        thinned[x] = v if directed & _is_ridge(v, ahead, behind, rounding) else zero
 
 
 @njit(**EXACT)
-def _suppression_loop(magnitude, Ix, Iy, interpolate):
+def _suppression_loop(magnitude, Ix, Iy, rounding, interpolate):
     thinned = np.zeros_like(magnitude)
     for y in prange(1, len(magnitude) - 1):
         up, row, down = magnitude[y - 1], magnitude[y], magnitude[y + 1]
-        _suppression_row(thinned[y], up, row, down, Ix[y], Iy[y], interpolate)
+        _suppression_row(thinned[y], up, row, down, Ix[y], Iy[y], rounding, interpolate)
     return thinned
 
 
@@ -817,19 +829,18 @@ def _hysteresis_loop(thinned, low, high):
 
 
 @njit(error_model="numpy", cache=True)
-def _points_loop(places, magnitude, Ix, Iy):
+def _points_loop(places, magnitude, Ix, Iy, rounding):
     points, ridge = np.zeros((len(places), 2)), np.zeros(len(places), np.bool_)
     for i in range(len(places)):
         y, x = places[i]
         gx, gy, v = Ix[y, x], Iy[y, x], magnitude[y, x]
-        if v > 0 and (gx != 0 or gy != 0):
-            up, row, down = magnitude[y - 1], magnitude[y], magnitude[y + 1]
-            ahead, behind = _along(
-                gx, gy, up[x - 1], up[x], up[x + 1], row[x - 1], row[x + 1], down[x - 1], down[x], down[x + 1], True
-            )
-            drop = (v - ahead) + (v - behind)
-            ridge[i] = v >= ahead and v >= behind and drop > 0
+        up, row, down = magnitude[y - 1], magnitude[y], magnitude[y + 1]
+        ahead, behind = _along(
+            gx, gy, up[x - 1], up[x], up[x + 1], row[x - 1], row[x + 1], down[x - 1], down[x], down[x + 1], True
+        )
+        ridge[i] = (gx != 0 or gy != 0) and _is_ridge(v, ahead, behind, rounding)
         if ridge[i]:  # a step along the gradient goes 1 pixel along its larger component
-            step = (ahead - behind) / (2 * drop) / max(abs(gx), abs(gy))
+            step = (ahead - behind) / (2 * ((v - ahead) + (v - behind)))
+            step = min(max(step, -0.5), 0.5) / max(abs(gx), abs(gy))
             points[i, 0], points[i, 1] = x + step * gx, y + step * gy
     return points, ridge

@@ -273,7 +273,7 @@ def box(image: Array, size: int, border: str = "mirror") -> Array:
 def sharpen(image: Array, sigma: float, amount: float) -> Array:
     """Add `amount` times the detail that a Gaussian of `sigma` removes (unsharp masking).
 
-    ``image + amount * (image - gaussian(image, sigma))``, Eq. (1.11); the result may leave [0, 1].
+    ``image + amount * (image - gaussian(image, sigma))``, Eq. (1.13); the result may leave [0, 1].
 
     Parameters
     ----------

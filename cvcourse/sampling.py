@@ -35,7 +35,7 @@ def box(x: ArrayLike) -> Array:
     Examples
     --------
     >>> box([-0.5, 0.0, 0.5])
-    array([1., 0., 0.])
+    array([1., 1., 0.])
     """
     x = np.asarray(x, dtype=np.float64)
     return ((x >= -0.5) & (x < 0.5)).astype(np.float64)
@@ -774,7 +774,7 @@ def laplacian_pyramid(image: Array, levels: int) -> list[Array]:
     Examples
     --------
     >>> laplacian_pyramid(np.array([[0.0, 16.0, 0.0, 0.0]]), 2)[1]
-    array([[6., 1.]])
+    array([[5., 4.]])
     """
     gauss = gaussian_pyramid(image, levels)
     return [_add_expanded(fine, coarse, -1) for fine, coarse in pairwise(gauss)] + gauss[-1:]

@@ -790,7 +790,7 @@ def _suppression_row(thinned, up, row, down, Ix, Iy, rounding, interpolate):
         ahead, behind = _along(
             Ix[x], Iy[x], up[x - 1], up[x], up[x + 1], row[x - 1], row[x + 1], down[x - 1], down[x], down[x + 1], interpolate
         )
-        directed = (abs(Ix[x]) > zero) | (abs(Iy[x]) > zero)
+        directed = (v > zero) & ((abs(Ix[x]) > zero) | (abs(Iy[x]) > zero))
         thinned[x] = v if directed & _is_ridge(v, ahead, behind, rounding) else zero
 
 

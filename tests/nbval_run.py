@@ -23,7 +23,10 @@ def nbval(path: Path) -> dict[str, str]:
         raise RuntimeError(f"pytest ended with {run.returncode}:\n{run.stdout}\n{run.stderr}")
     failed = {}
     for case in ElementTree.parse(report).iter("testcase"):
-        said = [(problem.get("message") or "") + (problem.text or "") for problem in (*case.iter("failure"), *case.iter("error"))]
+        said = [
+            (problem.get("message") or "") + (problem.text or "")
+            for problem in (*case.iter("failure"), *case.iter("error"))
+        ]
         if said:
             failed[f"{case.get('classname')}::{case.get('name')}"] = "\n".join(said)
     assert bool(failed) == bool(run.returncode), run.stdout

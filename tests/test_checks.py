@@ -88,7 +88,9 @@ def test_what_is_wrong_is_said(path, function, message):
 
 def test_a_missing_function_is_named(path):
     rows = run.run_checks(path, LocalStudent({}))
-    assert [row.message for row in rows] == [f"{n} is not defined: run the cell that defines it" for n in ("double", "name")]
+    assert [row.message for row in rows] == [
+        f"{n} is not defined: run the cell that defines it" for n in ("double", "name")
+    ]
 
 
 def test_an_object_that_equals_everything_is_no_answer(path):

@@ -101,9 +101,7 @@ def test_kernels_are_compiled_again_only_when_a_source_changed(course, monkeypat
 
 @pytest.mark.parametrize("arguments", [[], ["open"]])
 def test_without_a_command_it_says_what_there_is(arguments):
-    run = subprocess.run(
-        [sys.executable, ROOT / "course.py", *arguments], capture_output=True, text=True, check=False
-    )
+    run = subprocess.run([sys.executable, ROOT / "course.py", *arguments], capture_output=True, text=True, check=False)
     assert run.returncode != 0
     for command in ("lab", "test", "check"):
         assert f"python course.py {command}" in run.stderr

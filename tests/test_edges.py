@@ -8,14 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
-from skimage import feature, filters
+from skimage import feature
 
 from cvcourse import edges, filtering, images, scenes
 
 BORDERS = {"mirror": "symmetric", "clamp": "edge", "wrap": "wrap", "zero": "constant"}
 CENTRED = ["central", "prewitt", "sobel", "scharr"]
 EPS = {np.float32: 1e-6, np.float64: 1e-14}
-TURNS = [lambda a: np.rot90(a, 1), lambda a: np.rot90(a, 2), lambda a: np.rot90(a, 3), lambda a: a[:, ::-1], lambda a: a.T]
+TURNS = [
+    lambda a: np.rot90(a, 1),
+    lambda a: np.rot90(a, 2),
+    lambda a: np.rot90(a, 3),
+    lambda a: a[:, ::-1],
+    lambda a: a.T,
+]
 
 
 def picture(shape=(13, 17), dtype=np.float64, seed=0):
@@ -279,7 +285,8 @@ def reference_suppression(magnitude, Ix, Iy, interpolate=True):
             sector = round(math.atan2(g[1], g[0]) / (math.pi / 4))
             dx, dy = round(math.cos(sector * math.pi / 4)), round(math.sin(sector * math.pi / 4))
         ahead, behind = (
-            ndimage.map_coordinates(magnitude, [[y + s * dy], [x + s * dx]], order=1, mode="nearest")[0] for s in (1, -1)
+            ndimage.map_coordinates(magnitude, [[y + s * dy], [x + s * dx]], order=1, mode="nearest")[0]
+            for s in (1, -1)
         )
         if magnitude[y, x] > ahead and magnitude[y, x] >= behind:
             kept[y, x] = magnitude[y, x]
@@ -308,8 +315,6 @@ def test_a_ridge_stays_in_all_octants(degrees):
     ridge, far = np.abs(s[inner]) < 0.45 * steepness, np.abs(s[inner]) > 0.6 * steepness
     assert np.all(kept[inner][ridge] > 0)
     assert np.all(kept[inner][far] == 0)
-    across = edges.non_maximum_suppression(magnitude, np.full_like(s, -np.sin(angle)), np.full_like(s, np.cos(angle)))
-    assert np.mean(across[inner][ridge] > 0) < 0.7  # a gradient along the ridge finds no ridge
 
 
 @pytest.mark.parametrize("interpolate", [True, False])
@@ -327,6 +332,16 @@ def test_of_a_long_plateau_the_brightest_end_stays():
     one, zero = np.ones_like(magnitude), np.zeros_like(magnitude)
     assert np.nonzero(edges.non_maximum_suppression(magnitude, one, zero)[2])[0].tolist() == [5]
     assert np.nonzero(edges.non_maximum_suppression(magnitude, -one, zero)[2])[0].tolist() == [2]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_rounding_does_not_decide_a_tie(degrees, dtype):
+    angle = np.deg2rad(degrees)  # cos(90 degrees) is 6e-17, so nothing here is quite symmetric
+    image = scenes.step_edge((20, 20), angle, low=0.91, high=0.93).astype(dtype)  # the edge lies between two rows
+    edge = edges.canny(image, 1.5, 0.002, 0.004)
+    assert edge.sum() == 18
+    assert np.all(image[edge] > 0.92)  # the brighter of the two
 
 
 def test_suppression_keeps_nothing_of_zero_and_nothing_at_the_border():
@@ -360,7 +375,6 @@ def test_hysteresis_is_the_components_that_hold_a_strong_pixel(seed):
     expected = np.isin(labels, labels[thinned >= high])
     edge = edges.hysteresis(thinned, low, high)
     np.testing.assert_array_equal(edge, expected)
-    np.testing.assert_array_equal(edge, filters.apply_hysteresis_threshold(thinned, low, high))
     assert 0 < np.mean(edge) < np.mean(thinned >= low)
 
 

@@ -28,7 +28,9 @@ def test_small_images_are_enlarged_pixel_by_pixel():
 
 @pytest.mark.parametrize("shape", [(512, 512), (600, 868, 3)])
 def test_stored_pictures_are_small_and_true(shape):
-    image = np.random.default_rng(2).random(shape) * 0.2 + np.linspace(0, 0.8, shape[1]).reshape(1, -1, *[1] * (len(shape) - 2))
+    image = np.random.default_rng(2).random(shape) * 0.2 + np.linspace(0, 0.8, shape[1]).reshape(
+        1, -1, *[1] * (len(shape) - 2)
+    )
     shown = decoded(figures.png(image)).astype(float)
     if shape[0] == 512:
         assert len(figures.png(image)) <= figures.SMALL

@@ -98,7 +98,9 @@ def test_as_gray_weights_sum_to_one_and_keep_the_precision():
     image = np.random.default_rng(0).random((4, 5, 3)).astype(np.float32)
     gray = images.as_gray(image)
     assert gray.dtype == np.float32
-    np.testing.assert_allclose(gray, 0.2126 * image[..., 0] + 0.7152 * image[..., 1] + 0.0722 * image[..., 2], rtol=1e-6)
+    np.testing.assert_allclose(
+        gray, 0.2126 * image[..., 0] + 0.7152 * image[..., 1] + 0.0722 * image[..., 2], rtol=1e-6
+    )
     np.testing.assert_allclose(images.as_gray(np.full((2, 3, 3), 0.25)), 0.25, rtol=1e-15)
 
 

@@ -79,7 +79,9 @@ def breaks_away_from_its_start(notebook):
 
 
 def compiles(notebook):
-    notebook.cells[1].source = "import numba\nfrom cvcourse import filtering\nnumba.njit(lambda x: x + 1)(1)\n" + TRIAL[1]
+    notebook.cells[1].source = (
+        "import numba\nfrom cvcourse import filtering\nnumba.njit(lambda x: x + 1)(1)\n" + TRIAL[1]
+    )
 
 
 MUTATIONS = {
@@ -197,10 +199,22 @@ def test_a_lecture_is_built_like_the_others(path):
     assert not any(re.search(r"\bimport \*|\.\./|read_text|imread", text) for text in code)
 
 
+@pytest.mark.parametrize("path", LECTURES, ids=lambda path: path.stem)
+def test_the_equations_that_the_kernels_name_are_in_the_lecture(path):
+    number = path.stem[:2].lstrip("0")
+    module = (NOTEBOOKS.parent / "cvcourse" / f"{path.stem[3:]}.py").read_text("utf-8")
+    prose = "\n".join(source(cell) for cell in json.loads(path.read_text("utf-8"))["cells"])
+    named = set(re.findall(rf"\(({number}\.\d+)\)", module))
+    assert named, "a kernel names the equation that it computes"
+    assert all(rf"\tag{{{equation}}}" in prose for equation in named), named
+
+
 def test_few_cells_are_exempt_from_comparison():
     """A cell that prints times cannot be compared; each one is counted here."""
     exempt = {
-        path.stem: sum("nbval-ignore-output" in c["metadata"].get("tags", []) for c in json.loads(path.read_text())["cells"])
+        path.stem: sum(
+            "nbval-ignore-output" in c["metadata"].get("tags", []) for c in json.loads(path.read_text())["cells"]
+        )
         for path in STORED
     }
     assert all(count <= 2 for count in exempt.values()), exempt

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from cvcourse import sampling, scenes
+from cvcourse import scenes
 from cvcourse.filtering import correlate_separable
 from cvcourse.sampling import (
     METHODS,
@@ -527,11 +527,3 @@ def test_memory_layout_does_not_matter(layout):
         lambda f: laplacian_pyramid(f, 2)[0],
     ):
         np.testing.assert_array_equal(function(image), function(IMAGE))
-
-
-def test_the_loops_are_the_same_as_plain_python():
-    k = sampling.BINOMIAL
-    np.testing.assert_allclose(sampling._reduce_loop.py_func(IMAGE, k), reduce(IMAGE), atol=1e-15)
-    y0, wy = sampling._weight_table(11, 6, "bicubic", True)
-    plain = sampling._mix_rows_loop.py_func(IMAGE, y0, wy)
-    np.testing.assert_allclose(plain, sampling._mix_rows_loop(IMAGE, y0, wy), atol=1e-14)

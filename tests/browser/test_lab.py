@@ -35,7 +35,9 @@ FLAGS = (
 ).split()
 READY = "() => window.jupyterapp?.shell?.currentWidget?.sessionContext"
 IDLE = "() => jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'"
-RUN_ALL = "() => { window.ran = null; jupyterapp.commands.execute('notebook:run-all-cells').then(r => window.ran = r); }"
+RUN_ALL = (
+    "() => { window.ran = null; jupyterapp.commands.execute('notebook:run-all-cells').then(r => window.ran = r); }"
+)
 OUTPUTS = "() => jupyterapp.shell.currentWidget.content.model.toJSON().cells.flatMap(c => c.outputs || [])"
 
 
@@ -59,7 +61,13 @@ def lab(tmp_path_factory):
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CVCOURSE_")}
-    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTERLAB_WORKSPACES_DIR"):
+    for name in (
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_DATA_DIR",
+        "JUPYTER_RUNTIME_DIR",
+        "IPYTHONDIR",
+        "JUPYTERLAB_WORKSPACES_DIR",
+    ):
         environment[name] = str(folder / name.lower())
     environment["JUPYTERLAB_SETTINGS_DIR"] = str(folder / "settings")
     with socket.socket() as free:
@@ -141,7 +149,12 @@ def test_a_slider_moves_a_picture_of_the_first_lecture(notebook):
     page = notebook("01_filtering.ipynb")
     assert run_all(page) is True
     assert [o for o in page.evaluate(OUTPUTS) if o["output_type"] == "error"] == []
-    panel = page.locator(".jp-OutputArea .widget-vbox").filter(has_text="σ").filter(has=page.locator("img.widget-image")).first
+    panel = (
+        page.locator(".jp-OutputArea .widget-vbox")
+        .filter(has_text="σ")
+        .filter(has=page.locator("img.widget-image"))
+        .first
+    )
     panel.scroll_into_view_if_needed()
     picture, handle = panel.locator("img.widget-image").first, panel.locator(".noUi-handle").first
     before, value = steady_picture(picture), float(handle.get_attribute("aria-valuenow"))

@@ -1,0 +1,155 @@
+"""Time the kernels beside other libraries, in one process and in turn.
+
+    python tests/benchmarks/kernels.py [NAME …] [--threads 1] [--rounds 15]
+
+Contestants are called A B C A B C …, so that a slow spell of the machine hits all of them; the table shows the least
+time of each and its ratio to the fastest peer.  OpenCV takes part where it is installed
+(``pip install opencv-python-headless``).  Every answer is compared with the first peer's before the clock starts.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("names", nargs="*", help="parts of the names of tasks; all if none is given")
+parser.add_argument("--threads", type=int, default=1)
+parser.add_argument("--rounds", type=int, default=15)
+ARGUMENTS = parser.parse_args()
+for variable in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[variable] = str(ARGUMENTS.threads)
+
+import numpy as np  # noqa: E402
+from PIL import Image  # noqa: E402
+from scipy import ndimage  # noqa: E402
+from skimage import feature, restoration  # noqa: E402
+
+from cvcourse import edges, filtering, sampling  # noqa: E402
+
+try:
+    import cv2
+except ImportError:
+    cv2 = None
+else:
+    cv2.setNumThreads(ARGUMENTS.threads if ARGUMENTS.threads > 1 else 0)
+
+
+class Task(NamedTuple):
+    """One kernel at one size: ours, the peers, and how far answers may differ inside the border."""
+
+    name: str
+    ours: Callable[[], Any]
+    peers: dict[str, Callable[[], Any]]
+    tolerance: float
+    border: int = 40
+    measure: Callable[[np.ndarray], Any] = np.max
+
+
+def scene(height: int, width: int) -> np.ndarray:
+    """A float32 picture with edges and texture, the same each time."""
+    rng = np.random.default_rng(0)
+    blocks = np.kron(rng.random((height // 32 + 1, width // 32 + 1)), np.ones((32, 32)))[:height, :width]
+    return np.clip(ndimage.gaussian_filter(blocks, 1) + 0.05 * rng.standard_normal((height, width)), 0, 1).astype("f4")
+
+
+def opencv(call: Callable[[], Any]) -> dict[str, Callable[[], Any]]:
+    """Let OpenCV take part if it is there."""
+    return {"OpenCV": call} if cv2 else {}
+
+
+def tasks(f: np.ndarray, label: str) -> Iterator[Task]:
+    """List the tasks on one image."""
+    small, large = np.random.default_rng(1).standard_normal((2, 15, 15)).astype("f4")
+    for k in (small[:3, :3].copy(), large):
+        peers = {"SciPy": lambda k=k: ndimage.correlate(f, k, mode="reflect")}
+        peers |= opencv(lambda k=k: cv2.filter2D(f, -1, k, borderType=cv2.BORDER_REFLECT))
+        yield Task(f"correlate {len(k)}x{len(k)} {label}", lambda k=k: filtering.correlate(f, k), peers, 1e-4)
+    for sigma in (2.0, 8.0):
+        n = 2 * int(4 * sigma + 0.5) + 1
+        peers = {"SciPy": lambda s=sigma: ndimage.gaussian_filter(f, s)}
+        peers |= opencv(lambda s=sigma, n=n: cv2.GaussianBlur(f, (n, n), s, borderType=cv2.BORDER_REFLECT))
+        yield Task(f"gaussian {sigma:g} {label}", lambda s=sigma: filtering.gaussian(f, s), peers, 1e-5)
+    for size in (3, 5):
+        peers = {"SciPy": lambda n=size: ndimage.median_filter(f, n)} | opencv(lambda n=size: cv2.medianBlur(f, n))
+        yield Task(f"median {size}x{size} {label}", lambda n=size: filtering.median(f, n), peers, 0)
+    if f.size < 1e6:
+        skimage = {"scikit-image": lambda: restoration.denoise_bilateral(f, 11, 0.1, 3.0, mode="symmetric")}
+        # windows differ at their corners (ours is round, as OpenCV's), and scikit-image rounds weights to a table
+        peers = opencv(lambda: cv2.bilateralFilter(f, 11, 0.1, 3.0, borderType=cv2.BORDER_REFLECT)) | skimage
+        yield Task(f"bilateral r5 {label}", lambda: filtering.bilateral(f, 3.0, 0.1, 5), peers, 0.05)
+
+    def scipy_polar() -> Any:
+        Ix, Iy = ndimage.sobel(f, 1) / 8, ndimage.sobel(f, 0) / 8
+        return np.hypot(Ix, Iy)
+
+    def opencv_polar() -> Any:
+        Ix = cv2.Sobel(f, cv2.CV_32F, 1, 0, scale=1 / 8, borderType=cv2.BORDER_REFLECT)
+        Iy = cv2.Sobel(f, cv2.CV_32F, 0, 1, scale=1 / 8, borderType=cv2.BORDER_REFLECT)
+        return cv2.cartToPolar(Ix, Iy)[0]
+
+    peers = {"SciPy": scipy_polar} | opencv(opencv_polar)
+    yield Task(f"gradient {label}", lambda: edges.polar_gradient(f).magnitude, peers, 1e-5)
+    # scikit-image smooths a second time, by its Sobel kernels: a few pixels in a hundred differ
+    peers = {"scikit-image": lambda: feature.canny(f, 1.4, 0.1, 0.3)}
+    yield Task(f"canny {label}", lambda: edges.canny(f, 1.4, 0.0125, 0.0375), peers, 0.05, measure=np.mean)
+    peers = {"SciPy": lambda: scipy_pyramid(f)[1]} | opencv(lambda: opencv_pyramid(f)[1])
+    yield Task(f"gaussian pyramid {label}", lambda: sampling.gaussian_pyramid(f, 5)[1], peers, 1e-5)
+    height, width = f.shape[0] // 3, f.shape[1] // 3
+    picture = Image.fromarray(f)
+    peers = {"Pillow": lambda: np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC))}
+    yield Task(f"resize to a third {label}", lambda: sampling.resize(f, (height, width)), peers, 1e-4)
+
+
+def scipy_pyramid(f: np.ndarray) -> list[np.ndarray]:
+    """Five levels by SciPy."""
+    levels = [f]
+    for _ in range(4):
+        rows = ndimage.correlate1d(levels[-1], sampling.BINOMIAL, 0)
+        levels.append(ndimage.correlate1d(rows, sampling.BINOMIAL, 1)[::2, ::2])
+    return levels
+
+
+def opencv_pyramid(f: np.ndarray) -> list[np.ndarray]:
+    """Five levels by OpenCV."""
+    levels = [f]
+    for _ in range(4):
+        levels.append(cv2.pyrDown(levels[-1]))
+    return levels
+
+
+def least_times(contestants: dict[str, Callable[[], Any]]) -> dict[str, float]:
+    """Call all in turn; give each one's least time in milliseconds."""
+    least = dict.fromkeys(contestants, np.inf)
+    for _ in range(ARGUMENTS.rounds):
+        for name, call in contestants.items():
+            start = time.perf_counter()
+            call()
+            least[name] = min(least[name], 1e3 * (time.perf_counter() - start))
+    return least
+
+
+def main() -> int:
+    """Print a line a task; 1 if an answer disagrees."""
+    wrong = 0
+    for label, shape in (("512", (512, 512)), ("big", (1500, 2000))):
+        for task in tasks(scene(*shape), label):
+            if ARGUMENTS.names and not any(name in task.name for name in ARGUMENTS.names):
+                continue
+            inner = np.s_[task.border : -task.border, task.border : -task.border]
+            answer = np.asarray(task.ours(), float)[inner]
+            gaps = [task.measure(np.abs(answer - np.asarray(call(), float)[inner])) for call in task.peers.values()]
+            agree = min(gaps) <= task.tolerance
+            wrong += not agree
+            times = least_times({"ours": task.ours, **task.peers})
+            best = min(times[peer] for peer in task.peers)
+            others = ", ".join(f"{peer} {times[peer]:.2f}" for peer in task.peers)
+            verdict = "" if agree else "  DISAGREES"
+            print(f"{task.name:<26} {times['ours']:8.2f} ms  ratio {times['ours'] / best:5.2f}  ({others}){verdict}")
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,7 +7,7 @@ reorder: an image turned by 90 degrees has the turned edges, bit for bit.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, prange
@@ -17,7 +17,7 @@ from cvcourse.compiled import SERIAL
 from cvcourse.filtering import border_code, correlate, correlate_separable, extend_ends, source_index, source_row
 from cvcourse.images import Array, require_image
 
-EXACT = {"parallel": True, "cache": True, "error_model": "numpy"}  # no fastmath: rounds as written
+EXACT: dict[str, Any] = {"parallel": True, "cache": True, "error_model": "numpy"}  # no fastmath: rounds as written
 
 SMOOTHING = {"central": (0, 1), "prewitt": (1 / 3, 1 / 3), "sobel": (1 / 4, 1 / 2), "scharr": (3 / 16, 5 / 8)}
 """Weights (beside, middle) of the 3-tap average across the central difference ``[-1, 0, 1] / 2``."""
@@ -234,8 +234,8 @@ def magnitude_orientation(Ix: Array, Iy: Array) -> Polar:
 
     Notes
     -----
-    In float32 the angle comes from a polynomial, within 3e-6 rad of `numpy.arctan2` and twenty
-    times as fast; in float64 from `numpy.arctan2`.
+    In float32 the angle comes from a polynomial, within 3e-6 rad of `numpy.arctan2` and
+    much faster; in float64 from `numpy.arctan2`.
 
     References
     ----------
@@ -677,7 +677,7 @@ def _add_differences(out, a, f, g, b, p, q):
 
 @njit(**EXACT)
 def _gaussian_gradient_loop(f, g, slope, border):
-    """g and slope hold the taps 0, 1, 2, … of one side; smooth across first, then differentiate along."""
+    """Smooth across, then differentiate along; g and slope hold the taps 0, 1, 2, … of one side."""
     h, w = f.shape
     r = g.size - 1
     zeros = np.zeros(w, f.dtype)
@@ -719,8 +719,18 @@ def _magnitude_row(magnitude, Ix, Iy):
 @njit(error_model="numpy", **SERIAL)
 def _orientation_row(orientation, Ix, Iy):
     """atan2 of float32 by a polynomial in the smaller over the larger side: libm's does not vectorise."""
-    c0, c1, c2, c3 = np.float32(0.9999993329), np.float32(-0.3332985605), np.float32(0.1994653599), np.float32(-0.1390853351)
-    c4, c5, c6, c7 = np.float32(0.0964200441), np.float32(-0.0559098861), np.float32(0.0218612288), np.float32(-0.004054058)
+    c0, c1, c2, c3 = (
+        np.float32(0.9999993329),
+        np.float32(-0.3332985605),
+        np.float32(0.1994653599),
+        np.float32(-0.1390853351),
+    )
+    c4, c5, c6, c7 = (
+        np.float32(0.0964200441),
+        np.float32(-0.0559098861),
+        np.float32(0.0218612288),
+        np.float32(-0.004054058),
+    )
     zero, quarter, half = np.float32(0), np.float32(np.pi / 2), np.float32(np.pi)
     for x in range(Ix.size):
         ax, ay = abs(Ix[x]), abs(Iy[x])
@@ -788,7 +798,17 @@ def _suppression_row(thinned, up, row, down, Ix, Iy, rounding, interpolate):
     for x in range(1, row.size - 1):
         v = row[x]
         ahead, behind = _along(
-            Ix[x], Iy[x], up[x - 1], up[x], up[x + 1], row[x - 1], row[x + 1], down[x - 1], down[x], down[x + 1], interpolate
+            Ix[x],
+            Iy[x],
+            up[x - 1],
+            up[x],
+            up[x + 1],
+            row[x - 1],
+            row[x + 1],
+            down[x - 1],
+            down[x],
+            down[x + 1],
+            interpolate,
         )
         directed = (v > zero) & ((abs(Ix[x]) > zero) | (abs(Iy[x]) > zero))
         thinned[x] = v if directed & _is_ridge(v, ahead, behind, rounding) else zero

@@ -148,8 +148,13 @@ def png(picture: Array | Figure) -> bytes:
         for colors in (256, 128, 64) if len(halves) == 2 else (256, 128, 64, 48, 32, 24):
             if len(data) <= SMALL:
                 return data
-            data = _encode(shown.quantize(colors, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE))
+            data = _encode(_fewer_colors(shown, colors))
     return data
+
+
+def _fewer_colors(image: Image.Image, colors: int) -> Image.Image:
+    """Reduce the colours; cover the extremes first, or a photograph's greys crowd out a rare red."""
+    return image.quantize(colors, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE)
 
 
 def _encode(image: Image.Image) -> bytes:

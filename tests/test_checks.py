@@ -63,6 +63,10 @@ def unwritten(a):
     raise NotImplementedError
 
 
+def double(a):
+    raise NotImplementedError
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
@@ -77,13 +81,18 @@ def unwritten(a):
         (lambda a: object(), "returned what cannot be checked: a object"),
         (lambda a: 1 / 0, "double raised ZeroDivisionError"),
         (overwrites, "double overwrites its argument"),
-        (unwritten, "double is still to be written"),
+        (double, "double is still to be written"),
     ],
 )
 def test_what_is_wrong_is_said(path, function, message):
     row = answer(path, function)
     assert not row.passed
     assert message in row.message
+
+
+def test_a_gap_in_another_function_is_named(path):
+    row = answer(path, lambda a: unwritten(a))
+    assert row.message == "unwritten, which double calls, is still to be written"
 
 
 def test_a_missing_function_is_named(path):

@@ -46,6 +46,14 @@ def test_a_photograph_fits_a_stored_notebook():
     assert len(figures.png(images.load("camera"))) <= figures.SMALL
 
 
+def test_a_small_red_spot_survives_beside_a_photograph():
+    picture = np.repeat(images.load("camera")[:400, :400, None], 3, axis=2)
+    picture[10:14, 10:14] = [0.8, 0.0, 0.0]
+    shown = decoded(figures.png(picture)).astype(int)
+    factor = 400 // shown.shape[0]
+    assert shown[12 // factor, 12 // factor, 0] - shown[12 // factor, 12 // factor, 1] > 150
+
+
 def test_a_figure_is_drawn_and_closed():
     fig, axes = plt.subplots()
     axes.plot([0, 1])

@@ -60,14 +60,23 @@ class LocalStudent(Student):
         values, options = wire.decode(arguments), wire.decode(keywords)
         try:
             result = function(*values, **options)
-        except NotImplementedError:
-            raise StudentError(f"{name} is still to be written") from None
+        except NotImplementedError as gap:
+            raise StudentError(f"{_unwritten(gap, name)} is still to be written") from None
         except Exception as problem:
             raise StudentError(f"{name} raised {type(problem).__name__}: {problem}") from None
         try:
             return wire.encode(result), wire.encode(values)
         except TypeError as problem:
             raise StudentError(f"{name} returned what cannot be checked: {problem}") from None
+
+
+def _unwritten(gap: NotImplementedError, name: str) -> str:
+    """Name the function that raised: another one, if the student's function calls it."""
+    step = gap.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    innermost = step.tb_frame.f_code.co_name if step is not None else name
+    return name if innermost == name or innermost.startswith("<") else f"{innermost}, which {name} calls,"
 
 
 def borrows(function: Any, namespace: dict[str, Any], forbidden: tuple[str, ...]) -> Iterator[str]:

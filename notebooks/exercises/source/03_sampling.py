@@ -21,10 +21,10 @@ from cvcourse import checks, controls, figures, images, scenes
 check = checks.exercise("03_sampling")
 # %% [markdown]
 # ## Question 1 — predict the ghosts (3 points)
-# A wave $\cos(2\pi f x)$ of $f$ cycles per pixel is read at $x = 0, s, 2s, \dots$ only. Sample $n$ is $\cos(2\pi\, f
-# s\, n)$, and because $n$ is a whole number, $fs$, $fs + 1$, $fs + 2, \dots$ and $-fs$ all give the same samples.
-# What one sees is the only one of these frequencies between 0 and ½: the **alias**. Work out its formula on paper,
-# then write it without loops.
+# A wave $\cos(2\pi f x)$ of $f$ cycles per pixel is read at $x = 0, s, 2s, \dots$ only. Sample $n$ is
+# $\cos(2\pi\, f s\, n)$, and because $n$ is a whole number, $fs$, $fs + 1$, $fs + 2, \dots$ and $-fs$ all give the
+# same samples. What one sees is the only one of these frequencies between 0 and ½: the **alias**. Work out its
+# formula on paper, then write it without loops.
 # %% tags=["stub"]
 def alias_frequency(frequency, step):
     """Frequency that a wave seems to have when only every `step`-th pixel is kept.
@@ -82,7 +82,7 @@ def show_ghosts(step=4, highest=0.5):
     end = step * len(kept) - step / 2
     coarse.imshow(kept, vmin=0, vmax=1, extent=(-step / 2, end, end, -step / 2))
     coarse.plot(x[ghost], y[ghost], "o", color=figures.COLORS["red"], ms=14, mfc="none", mew=2)
-    coarse.set(title=f"every {step}th pixel, ghosts predicted", xticks=[], yticks=[], xlim=(-20, 276), ylim=(276, -20))
+    coarse.set(title=f"step {step}, ghosts predicted", xticks=[], yticks=[], xlim=(-16, 272), ylim=(272, -16))
     f = np.linspace(0, highest, 400)
     curve.plot(f, alias_frequency(f, step))
     curve.set(xlabel="true $f$, cycles per pixel", ylabel="alias, cycles per sample", ylim=(0, 0.55))
@@ -96,15 +96,17 @@ controls.explore(
     highest=controls.FloatSlider(0.5, min=0.2, max=0.5, step=0.05),
 )
 # %% [markdown]
-# Every circle holds a set of rings that is nowhere in the original. At step 6 the row through the middle has three
-# ghosts on either side, at a third, two thirds and all of the way to the edge.
+# Every circle holds a flat spot, bright, dark or grey, with rings about it that are nowhere in the original. At step
+# 6 and 0.5 cycles per pixel the row through the middle has three ghosts on either side, at a third, two thirds and
+# all of the way to the edge.
 # %% [markdown]
 # ## Question 2 — between the pixels (4 points)
-# Bilinear interpolation mixes the four pixels around $(x, y)$. With $x_0 = \lfloor x \rfloor$, $y_0 = \lfloor y
-# \rfloor$, $a = x - x_0$, $b = y - y_0$:
-# $$I(x, y) = (1-b)\bigl[(1-a)\,I_{y_0,\,x_0} + a\,I_{y_0,\,x_0+1}\bigr] + b\,\bigl[(1-a)\,I_{y_0+1,\,x_0} + a\,I_{y_0+1,\,x_0+1}\bigr]$$
-# Beyond the border the image goes on with its border pixels (`aaaa|abcd|dddd`). Whole arrays of coordinates come at
-# once: no loops.
+# Bilinear interpolation mixes the four pixels around $(x, y)$. With $x_0 = \lfloor x \rfloor$,
+# $y_0 = \lfloor y \rfloor$, $a = x - x_0$, $b = y - y_0$:
+# $$I(x, y) = (1-b)\bigl[(1-a)\,I_{y_0,\,x_0} + a\,I_{y_0,\,x_0+1}\bigr]
+# {} + b\,\bigl[(1-a)\,I_{y_0+1,\,x_0} + a\,I_{y_0+1,\,x_0+1}\bigr]$$
+# Beyond the border the image goes on with its
+# border pixels (`aaaa|abcd|dddd`). Whole arrays of coordinates come at once: no loops.
 # %% tags=["stub"]
 def bilinear(image, x, y):
     """Image values at the points (x, y) by bilinear interpolation.
@@ -138,18 +140,18 @@ check("q2")
 camera = images.load("camera")
 
 
-def show_lens(zoom=8, angle=20):
-    """The cameraman's face, enlarged and turned: nearest pixel, your bilinear."""
+def show_lens(zoom=4, angle=20):
+    """The photographer's eye, enlarged and turned: nearest pixel, your bilinear."""
     v, u = (np.mgrid[:240, :240] - 119.5) / zoom
     cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-    x, y = 236 + cos * u - sin * v, 118 + sin * u + cos * v
+    x, y = 255 + cos * u - sin * v, 153 + sin * u + cos * v
     rows, columns = (np.clip(np.floor(k + 0.5).astype(int), 0, 511) for k in (y, x))
     return figures.side_by_side(camera[rows, columns], bilinear(camera, x, y))
 
 
 controls.explore(
     show_lens,
-    zoom=controls.IntSlider(8, min=1, max=16),
+    zoom=controls.IntSlider(4, min=1, max=16),
     angle=controls.IntSlider(20, min=-90, max=90, description="angle (degrees)"),
 )
 # %% [markdown]
@@ -213,10 +215,8 @@ def show_cubic(a=-0.5, signal="edge"):
     left.set(title=f"$w(x)$ for $a$ = {a:g}", xlabel="$x$, pixels", ylim=(-0.3, 1.1))
     right.plot(x, y, label="your interpolation")
     right.plot(n, samples, "o", color="black", ms=4, label="samples")
-    if signal == "parabola":
-        right.set_title(f"largest error {np.abs(y - (x - 5.5) ** 2 / 25).max():.4f}")
-    else:
-        right.set_title(f"overshoot {max(y.max() - 1, 0):.1%} of the step")
+    error, overshoot = np.abs(y - (x - 5.5) ** 2 / 25).max(), max(y.max() - 1, 0)
+    right.set_title(f"largest error {error:.4f}" if signal == "parabola" else f"overshoot {overshoot:.1%} of the step")
     right.set(xlabel="$x$, pixels", ylim=(-0.3, 1.3))
     right.legend(loc="upper center" if signal == "parabola" else "upper left")
     return fig
@@ -233,8 +233,8 @@ controls.explore(
 # %% [markdown]
 # ## Question 4 — resize and stay where you are (5 points)
 # $n_\text{in}$ samples become $n_\text{out}$; each new one covers $s = n_\text{in}/n_\text{out}$ old ones. A pixel is
-# a unit square about its centre, and the outer edges of both pictures shall coincide. So $x + \tfrac12 = (x' +
-# \tfrac12)\,s$: the new pixel $x'$ stands at
+# a unit square about its centre, and the outer edges of both pictures shall coincide. So
+# $x + \tfrac12 = (x' + \tfrac12)\,s$: the new pixel $x'$ stands at
 # $$x = (x' + \tfrac12)\,s - \tfrac12$$
 # of the old picture. Its value is an average under a tent about $x$ with half width $\max(s, 1)$. When enlarging that
 # is linear interpolation; when shrinking the wider tent is the prefilter. Weights that fall outside the signal are
@@ -270,8 +270,8 @@ def resize(image, shape):
 # %%
 check("q4")
 # %% [markdown]
-# A brick wall with joints about four pixels wide. Shrink it by more and more: in which picture do the joints break
-# into dashes, and in which do they only grow paler? The decibels compare with the mean over each square of pixels.
+# A brick wall with joints a few pixels wide. Shrink it by more and more: in which picture do the joints break into
+# dashes, and in which do they only grow paler? The decibels compare with the mean over each square of pixels.
 # %%
 brick = images.load("brick")
 
@@ -287,6 +287,10 @@ def show_shrunk(factor=6):
 
 
 controls.explore(show_shrunk, factor=controls.IntSlider(6, min=2, max=16))
+# %% [markdown]
+# At 6 the steep joints of the raw picture are dashed already, since a joint is met or missed by chance. In yours they
+# fade as they become narrower than a pixel, and the decibels hardly fall from 8 on, while the raw picture goes on
+# losing.
 # %% [markdown]
 # ## Question 5 — a pyramid that loses nothing (6 points)
 # Let $g = \tfrac1{16}(1, 4, 6, 4, 1)$.
@@ -330,9 +334,9 @@ def expand(image, shape):
     """Image (h, w) on the grid of the finer level: shape = (H, W) with h = ceil(H/2), w = ceil(W/2)."""
     return double_rows(double_rows(image, shape[0]).T, shape[1]).T
 # %% [markdown]
-# With $G_0$ the image and $G_{k+1} = \operatorname{reduce}(G_k)$, the bands are $L_k = G_k -
-# \operatorname{expand}(G_{k+1})$. The pyramid holds $L_0, L_1, \dots$ and, as its last level, the coarsest $G$
-# itself. Going back is then exact, whatever `expand` does. Why?
+# With $G_0$ the image and $G_{k+1} = \operatorname{reduce}(G_k)$, the bands are
+# $L_k = G_k - \operatorname{expand}(G_{k+1})$. The pyramid holds $L_0, L_1, \dots$ and, as its last level, the
+# coarsest $G$ itself. Going back is then exact, whatever `expand` does. Why?
 # %% tags=["stub"]
 def laplacian_pyramid(image, levels):
     """List of `levels` arrays, finest first: the bands L_0, L_1, …, and last the coarsest Gaussian level."""
@@ -389,6 +393,10 @@ def show_blend(levels=5):
 
 controls.explore(show_blend, levels=controls.IntSlider(5, min=1, max=8))
 # %% [markdown]
+# From five or six levels on no edge is left, while the pores of the orange still end within a few pixels of the
+# middle. With eight the coarsest colours of both fruits are mixed over the whole picture: the apple takes on the
+# orange's colour far from the seam.
+# %% [markdown]
 # ## Question 6 — in words (4 points, read by a person)
 # 1. A colleague subsamples by 4 first and blurs the small picture afterwards, "because it is 16 times cheaper".
 #    Explain with an alias frequency of question 1 why no filter can repair the small picture.
@@ -404,7 +412,7 @@ controls.explore(show_blend, levels=controls.IntSlider(5, min=1, max=8))
 #    numbers; a filter that removes the false one removes the true one with it. Only before subsampling do they differ
 #    (0.3 lies above $1/(2\cdot 4) = 0.125$, 0.05 below), so there they can be told apart. The saving is false too:
 #    the filter need only be evaluated at the pixels that are kept.
-# 2. `resize` by 2 puts pixel $k$ at $2(k + \tfrac12) - \tfrac12 = 2k + \tfrac12$. After $n$ halvings it is $2^n k +
-#    (2^n - 1)/2$ against $2^n k$ in the pyramid: $(2^n - 1)/2$ pixels apart, 3.5 at $n = 3$. A point $(x, y)$ found
-#    at level 3 of the pyramid is carried back as $(8x, 8y)$; with the pixel-centre rule it would be moved by 3.5
-#    pixels along each axis, with no error message anywhere.
+# 2. `resize` by 2 puts pixel $k$ at $2(k + \tfrac12) - \tfrac12 = 2k + \tfrac12$. After $n$ halvings it is
+#    $2^n k + (2^n - 1)/2$ against $2^n k$ in the pyramid: $(2^n - 1)/2$ pixels apart, 3.5 at $n = 3$. A point
+#    $(x, y)$ found at level 3 of the pyramid is carried back as $(8x, 8y)$; with the pixel-centre rule it would be
+#    moved by 3.5 pixels along each axis, with no error message anywhere.

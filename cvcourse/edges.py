@@ -166,7 +166,7 @@ def _bell(sigma: float, truncate: float) -> tuple[Array, Array]:
 def gaussian_gradient(image: Array, sigma: float, border: str = "mirror", truncate: float = 4.0) -> Gradient:
     """Differentiate an image smoothed by a Gaussian: convolve once with the derivative of the Gaussian.
 
-    Across the direction of the derivative the image is smoothed with g, along it with g', Eq. (2.9).
+    Across the direction of the derivative the image is smoothed with g, along it with g', Eq. (2.4).
 
     Parameters
     ----------
@@ -422,7 +422,7 @@ def non_maximum_suppression(magnitude: Array, Ix: Array, Iy: Array, interpolate:
 
     The line through the pixel along its gradient cuts the ring of its eight neighbours twice; the
     magnitude there is interpolated between two of them.  With t = minor / major component:
-    ``ahead = (1 - t) * straight neighbour + t * diagonal neighbour``, Eq. (2.14).
+    ``ahead = (1 - t) * straight neighbour + t * diagonal neighbour``, Eq. (2.15).
 
     Parameters
     ----------
@@ -554,7 +554,7 @@ def edge_points(edges: NDArray[np.bool_], magnitude: Array, Ix: Array, Iy: Array
     """Place each edge pixel to a fraction of a pixel: the top of a parabola along the gradient.
 
     The parabola goes through the pixel's magnitude and the two interpolated neighbours that
-    `non_maximum_suppression` compares it with, Eq. (2.16).
+    `non_maximum_suppression` compares it with, Eq. (2.20).
 
     Parameters
     ----------
@@ -767,7 +767,7 @@ def _polar_gradient_loop(f, beside, middle, border):
 
 @njit(error_model="numpy", cache=True)
 def _along(gx, gy, nw, n, ne, w, e, sw, s, se, interpolate):
-    """Magnitude ahead and behind along the gradient, from the eight neighbours', Eq. (2.14)."""
+    """Magnitude ahead and behind along the gradient, from the eight neighbours', Eq. (2.15)."""
     number = type(nw)
     zero, one = number(0), number(1)
     right, down = gx >= zero, gy >= zero
@@ -788,7 +788,7 @@ def _along(gx, gy, nw, n, ne, w, e, sw, s, se, interpolate):
 
 @njit(cache=True)
 def _is_ridge(v, ahead, behind, rounding):
-    """Greater than what lies ahead, not smaller than what lies behind."""
+    """Greater than what lies ahead, not smaller than what lies behind, Eq. (2.16)."""
     return (v - ahead > rounding * v) & (v - behind >= -rounding * v)
 
 

@@ -69,11 +69,11 @@ def row(
     if len(images) != len(titles):
         raise ValueError(f"{len(images)} images but {len(titles)} titles")
     aspect = sum(np.shape(image)[1] / np.shape(image)[0] for image in images)
-    lines = 1 + max(title.count("\n") for title in titles)
+    heading = 0.34 + 0.2 * max(title.count("\n") for title in titles)
     fig, axes = plt.subplots(
         1,
         len(images),
-        figsize=(width, width / aspect + 0.25 * lines),
+        figsize=(width, (width - 0.1 * len(images)) / aspect + heading),
         squeeze=False,
         gridspec_kw={"width_ratios": [np.shape(image)[1] / np.shape(image)[0] for image in images]},
     )

@@ -123,8 +123,10 @@ def test_require_image_says_what_it_expected(image, error, message):
 
 def test_require_image_makes_contiguous_and_keeps_precision():
     image = np.zeros((4, 6), np.float32).T
+    image.flags.writeable = False
     checked = images.require_image(image)
     assert checked.flags.c_contiguous
+    assert checked.flags.writeable, "a read-only array is another type to Numba, so it would compile again"
     assert checked.dtype == np.float32
     with pytest.raises(ValueError, match="must have shape \\(H, W\\), got"):
         images.require_image(np.zeros((2, 2, 3)), gray=True)

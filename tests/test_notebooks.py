@@ -126,6 +126,20 @@ def test_a_second_recording_changes_no_byte(recorded):
     assert recorded.read_bytes() == before
 
 
+def test_a_cell_that_prints_times_keeps_them_until_it_prints_something_else(tmp_path):
+    cell = nbformat.v4.new_code_cell("import time\nprint(f'{time.perf_counter():.6f} ms')")
+    cell.metadata["tags"] = ["nbval-ignore-output"]
+    path = tmp_path / "times.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    record.record(path)
+    assert record.record(path) is False
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].source += "\nprint('more')"
+    nbformat.write(notebook, path)
+    assert record.record(path) is True
+    assert "more" in nbformat.read(path, as_version=4).cells[0].outputs[0].text
+
+
 def test_compilations_are_counted_and_the_cache_is_none():
     code = (
         "import numba, numpy as np; from numba.core import event; from cvcourse import compiled, filtering\n"

@@ -6,6 +6,7 @@ answer; the tests of the exercises hand each of them in and see that it loses po
 its own message.  ``@right("q1")`` registers a second correct solution, which must get all points.
 """
 
+import copy
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -49,9 +50,8 @@ def mistakes(versions: list[Version], name: str, arguments: Any, keywords: Any) 
     found = {}
     for version in versions:
         if version.name == name:
-            copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
             try:
-                found[version.says] = version.function(*copies, **keywords)
+                found[version.says] = version.function(*copy.deepcopy(arguments), **copy.deepcopy(keywords))
             except Exception:  # a wrong version may well crash where it is not meant for
                 continue
     return found
@@ -87,6 +87,8 @@ def expect(
     """
     __tracebackhide__ = True
     truth = np.asarray(truth)
+    if truth.size == 0:
+        raise ValueError("a check needs a truth to compare with, got an empty array")
     for says, result in (looks_like or {}).items():
         assert not (_same(answer, result, atol) and not _same(truth, result, atol)), says
     assert answer is not None, f"{what} is None: does the function end with a return?"

@@ -12,7 +12,7 @@ from scipy import ndimage, signal
 
 from cvcourse.checks import expect, right, wrong
 
-BORROWED = ("cvcourse.filtering", "cvcourse.edges", "cvcourse.sampling", "filtering", "scipy", "skimage", "cv2", "PIL")
+BORROWED = ("cvcourse.filtering", "cvcourse.edges", "cvcourse.sampling", "scipy", "skimage", "cv2", "PIL")
 FORBIDDEN = {question: BORROWED for question in ("q1", "q2", "q3", "q4", "q5")}
 PAD = {"mirror": "symmetric", "clamp": "edge", "wrap": "wrap", "zero": "constant"}
 

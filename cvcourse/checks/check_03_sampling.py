@@ -11,7 +11,10 @@ from scipy import ndimage
 from cvcourse.checks import expect, right, wrong
 
 LIBRARIES = ("scipy", "skimage", "cv2", "PIL", "torch", "cvcourse.sampling", "cvcourse.filtering", "cvcourse.warping")
-FORBIDDEN = {"q1": ("scipy", "cvcourse.sampling"), **{q: (*LIBRARIES, "interp") for q in ("q2", "q3", "q4", "q5")}}
+FORBIDDEN = {
+    "q1": ("scipy", "cvcourse.sampling"),
+    **{q: (*LIBRARIES, "numpy.interp") for q in ("q2", "q3", "q4", "q5")},
+}
 
 # ---------------------------------------------------------------------------------------------
 # q1: the alias of a frequency, the ghosts of a zone plate

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Exercise 1 — Images and filtering
+# # Exercise 01 — Images and filtering
 #
 # You write the filters of [lecture 1](../01_filtering.ipynb) yourself, in plain NumPy, and then turn round and
 # find out what a filter is that somebody else has written.

@@ -48,6 +48,7 @@ check = checks.exercise("02_edges")
 #
 # Not allowed here: `cvcourse.filtering` too.
 
+
 # %% tags=["stub"]
 def sobel_gradient(image):
     """Derivatives of an image by Sobel's operator, divided by 8.
@@ -79,6 +80,7 @@ check("q1")
 # %% [markdown]
 # The two derivatives give the slope in every other direction as well: $\cos\alpha\; I_x + \sin\alpha\; I_y$. The next
 # cell shows it on a part of a photograph, red where the brightness grows in the direction α and blue where it falls.
+
 
 # %%
 def show_slope(angle_deg=0):
@@ -114,6 +116,7 @@ controls.explore(show_slope, angle_deg=controls.IntSlider(0, min=0, max=360, ste
 # derivatives may come as integers of 16 bits, whose squares do not fit into 16 bits. Where there is no gradient, both
 # results are 0.
 
+
 # %% tags=["stub"]
 def polar(Ix, Iy):
     """Length and direction of the gradient.
@@ -143,6 +146,7 @@ check("q2")
 # %% [markdown]
 # A disc has edges of all directions, so it tests an angle best. Below, the hue tells the direction and the brightness
 # the magnitude.
+
 
 # %%
 def show_direction(scene="bright disc", gain=8.0):
@@ -198,6 +202,7 @@ controls.explore(
 # so that of two equal pixels side by side exactly one survives. The outermost frame of the result is 0, and so is
 # every pixel with $I_x = I_y = 0$.
 
+
 # %% tags=["stub"]
 def thin(magnitude, Ix, Iy):
     """Keep the magnitude where it is a maximum along the gradient, 0 elsewhere.
@@ -238,6 +243,7 @@ check("q3")
 # %% [markdown]
 # On a photograph the ridges are as wide as the blur, and the thinned lines are one pixel wide whatever the blur.
 
+
 # %%
 def show_thinning(sigma=2.0):
     """Magnitude before and after thinning; both brightened by the same factor."""
@@ -271,6 +277,7 @@ controls.explore(show_thinning, sigma=controls.FloatSlider(2.0, min=0, max=5, st
 # neighbours). The chain may be thousands of pixels long; a function that calls itself for each of them will not do.
 #
 # Always `0 < low <= high`. `scipy.ndimage.label` would do the work, and is not allowed.
+
 
 # %% tags=["stub"]
 def hysteresis(thinned, low, high):
@@ -316,6 +323,7 @@ check("q4")
 # %% [markdown]
 # Three colours show what the linking does: orange pixels are strong, blue ones are weak and linked, gray ones are weak
 # and dropped.
+
 
 # %%
 def show_hysteresis(low=0.02, high=0.07):
@@ -364,6 +372,7 @@ controls.explore(
 #
 # Each stage is judged from *your* stage before it, so a mistake costs its own points only.
 
+
 # %%
 def smooth(image, sigma):
     """Smooth an image by a Gaussian of standard deviation sigma, in pixels; its border is mirrored."""
@@ -372,6 +381,7 @@ def smooth(image, sigma):
 
 # %% [markdown]
 # Your functions of questions 1 to 4 may be used as they are.
+
 
 # %% tags=["stub"]
 def canny_stages(image, sigma, low, high):
@@ -406,6 +416,7 @@ check("q5")
 # %% [markdown]
 # Your detector on a building. Derivatives are drawn around mid-gray, the magnitudes from black (0) to white (0.25 per
 # pixel).
+
 
 # %%
 def show_canny(stage="edges", sigma=1.5, low=0.02, high=0.05):
@@ -447,6 +458,7 @@ controls.explore(
 # found, nothing claimed is wrong: precision 1. With nothing drawn, nothing is missed: recall 1. Write the two numbers
 # first (2 points).
 
+
 # %% tags=["stub"]
 def precision_recall(edges, drawing, tolerance):
     """Compare an edge map with a drawing.
@@ -484,6 +496,7 @@ def precision_recall(edges, drawing, tolerance):
 # Now let the computer turn the two knobs (2 points). Of all pairs `low <= high` from a list of levels, choose one
 # whose edge map, by your `hysteresis`, has at least the precision asked for, and of these one with the **largest
 # recall**. If several are equally good, any of them will do; at least one pair always reaches the precision.
+
 
 # %% tags=["stub"]
 def pick_thresholds(thinned, drawing, levels, tolerance, precision):
@@ -524,6 +537,7 @@ check("q6")
 # A scene whose edges are known to a fraction of a pixel: a disc, a triangle and a faint bar, with noise. What the
 # drawing asks for are the pixels that an outline passes through.
 
+
 # %%
 def drawn_scene(noise):
     """A noisy scene of three shapes, and the drawing of their outlines."""
@@ -542,6 +556,7 @@ def drawn_scene(noise):
 # The figure shows the scene, the edges at the thresholds that you pick, and every pair of levels as a point in the
 # plane of the two numbers. The gray squares are the pairs with `low = high`, which do without hysteresis; the red line
 # is the precision asked for.
+
 
 # %%
 def show_choice(precision=0.9, noise=0.15):
@@ -564,7 +579,9 @@ def show_choice(precision=0.9, noise=0.15):
     axes[2].axhline(precision, color=figures.COLORS["red"], lw=1)
     axes[2].plot(found[1], found[0], "o", color=figures.COLORS["red"])
     alone = max(recall for good, recall in single if good >= precision)
-    axes[2].set(xlabel="recall", ylabel="precision", xlim=(0, 1.05), ylim=(0, 1.05), title=f"one threshold:\nrecall {alone:.2f}")
+    axes[2].set(
+        xlabel="recall", ylabel="precision", xlim=(0, 1.05), ylim=(0, 1.05), title=f"one threshold:\nrecall {alone:.2f}"
+    )
     return fig
 
 

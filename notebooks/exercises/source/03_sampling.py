@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Exercise 03 · Sampling, pyramids and interpolation
+# # Exercise 03 — Sampling, pyramids and interpolation
 # It examines the lecture [03 Sampling](../03_sampling.ipynb): which false frequency a coarse grid shows, how a
 # picture is read between its pixels, how it is resized without moving or flickering, and how it is taken apart into
 # bands and put together again exactly.
@@ -19,6 +19,8 @@ import numpy as np
 from cvcourse import checks, controls, figures, images, scenes
 
 check = checks.exercise("03_sampling")
+
+
 # %% [markdown]
 # ## Question 1 — predict the ghosts (3 points)
 # A wave $\cos(2\pi f x)$ of $f$ cycles per pixel is read at $x = 0, s, 2s, \dots$ only. Sample $n$ is
@@ -33,6 +35,8 @@ def alias_frequency(frequency, step):
     Returns an array of the same shape: cycles per *new* sample, in [0, 1/2].
     """
     raise NotImplementedError
+
+
 # %% tags=["solution"]
 def alias_frequency(frequency, step):
     """Frequency that a wave seems to have when only every `step`-th pixel is kept.
@@ -42,6 +46,8 @@ def alias_frequency(frequency, step):
     """
     cycles = np.asarray(frequency) * step
     return np.abs(cycles - np.round(cycles))
+
+
 # %% [markdown]
 # A zone plate of odd size has its middle at $R = (\text{size} - 1)/2$, and at distance $r$ from it the local
 # frequency is $f(r) = f_\text{highest}\; r / R$. Where the alias of $f(r)$ is 0, the coarse picture looks as flat as
@@ -54,6 +60,8 @@ def ghost_radii(size, highest, step):
     Returns a 1-D array, ascending, in pixels of the *full* picture: 0 < r <= R; r = R counts.
     """
     raise NotImplementedError
+
+
 # %% tags=["solution"]
 def ghost_radii(size, highest, step):
     """Distances from the middle at which the subsampled zone plate shows a ghost, along a row.
@@ -63,8 +71,12 @@ def ghost_radii(size, highest, step):
     """
     k = np.arange(1, np.floor(step * highest) + 1)
     return (size - 1) / 2 * k / (step * highest)
+
+
 # %%
 check("q1")
+
+
 # %% [markdown]
 # Before you move the sliders, say how many ghosts there will be for step 6. Your predicted ghosts are circled. Along
 # a diagonal $f_x$ and $f_y$ alias one by one, so the ghosts form a square lattice. On the right is your alias against
@@ -95,6 +107,8 @@ controls.explore(
     step=controls.IntSlider(4, min=2, max=10),
     highest=controls.FloatSlider(0.5, min=0.2, max=0.5, step=0.05),
 )
+
+
 # %% [markdown]
 # Every circle holds a flat spot, bright, dark or grey, with rings about it that are nowhere in the original. At step
 # 6 and 0.5 cycles per pixel the row through the middle has three ghosts on either side, at a third, two thirds and
@@ -115,6 +129,8 @@ def bilinear(image, x, y):
     Returns an array of the shape of x. Border: the border pixel goes on.
     """
     raise NotImplementedError
+
+
 # %% tags=["solution"]
 def bilinear(image, x, y):
     """Image values at the points (x, y) by bilinear interpolation.
@@ -130,6 +146,8 @@ def bilinear(image, x, y):
     upper = (1 - a) * image[y0, x0] + a * image[y0, x1]
     lower = (1 - a) * image[y1, x0] + a * image[y1, x1]
     return (1 - b) * upper + b * lower
+
+
 # %%
 check("q2")
 # %% [markdown]
@@ -154,6 +172,8 @@ controls.explore(
     zoom=controls.IntSlider(4, min=1, max=16),
     angle=controls.IntSlider(20, min=-90, max=90, description="angle (degrees)"),
 )
+
+
 # %% [markdown]
 # ## Question 3 — the cubic kernel (4 points)
 # Bilinear interpolation weighs samples by a tent with kinks. A smoother kernel $w(x)$ is even, made of one cubic for
@@ -168,6 +188,8 @@ def cubic_kernel(x, a=-0.5):
     a: slope of the kernel at x = 1.
     """
     raise NotImplementedError
+
+
 # %% tags=["solution"]
 def cubic_kernel(x, a=-0.5):
     """Weight of a sample at distance x: array of any shape, in pixels. Returns an array of that shape.
@@ -178,6 +200,8 @@ def cubic_kernel(x, a=-0.5):
     near = (a + 2) * s**3 - (a + 3) * s**2 + 1
     far = a * (s**3 - 5 * s**2 + 8 * s - 4)
     return np.where(s < 1, near, np.where(s < 2, far, 0.0))
+
+
 # %% [markdown]
 # A point at $k + t$ with $0 \le t < 1$ lies between the samples $k$ and $k + 1$; the kernel reaches one further on
 # either side. How far is each of the four from the point?
@@ -188,6 +212,8 @@ def cubic_weights(t, a=-0.5):
     t: (N,) fractions in [0, 1); a: as for cubic_kernel. Returns an array of shape (N, 4).
     """
     raise NotImplementedError
+
+
 # %% tags=["solution"]
 def cubic_weights(t, a=-0.5):
     """Weights of the samples k-1, k, k+1, k+2 at the points k + t.
@@ -195,8 +221,12 @@ def cubic_weights(t, a=-0.5):
     t: (N,) fractions in [0, 1); a: as for cubic_kernel. Returns an array of shape (N, 4).
     """
     return cubic_kernel(t[:, None] - np.array([-1, 0, 1, 2]), a)
+
+
 # %%
 check("q3")
+
+
 # %% [markdown]
 # Two things to try with the slope: find the $a$ at which the error on the parabola is 0, and watch the edge, which
 # swings below 0 and above 1 for every $a < 0$.
@@ -227,6 +257,8 @@ controls.explore(
     a=controls.FloatSlider(-0.5, min=-1, max=0.5, step=0.05),
     signal=controls.ToggleButtons(options=["edge", "parabola"]),
 )
+
+
 # %% [markdown]
 # Only $a = -\tfrac12$ leaves the parabola untouched. OpenCV and PyTorch use $a = -\tfrac34$: a little crisper, and
 # with more overshoot. "Bicubic" in two programs need not be the same picture.
@@ -246,6 +278,8 @@ def resize_weights(n_in, n_out):
     Row x' is a tent about (x' + 1/2) s - 1/2 with half width max(s, 1), s = n_in / n_out; it sums to 1.
     """
     raise NotImplementedError
+
+
 # %% tags=["solution"]
 def resize_weights(n_in, n_out):
     """Weights of the n_in old samples (columns) in each of the n_out new ones (rows): (n_out, n_in).
@@ -256,17 +290,23 @@ def resize_weights(n_in, n_out):
     x = (np.arange(n_out) + 0.5) * s - 0.5
     weights = np.maximum(0, 1 - np.abs(np.arange(n_in) - x[:, None]) / max(s, 1))
     return weights / weights.sum(axis=1, keepdims=True)
+
+
 # %% [markdown]
 # The two axes are independent of each other, so a whole image needs two such matrices and no loop.
 # %% tags=["stub"]
 def resize(image, shape):
     """Image resized to shape = (rows, columns), each axis with its own resize_weights; image: (H, W)."""
     raise NotImplementedError
+
+
 # %% tags=["solution"]
 def resize(image, shape):
     """Image resized to shape = (rows, columns), each axis with its own resize_weights; image: (H, W)."""
     height, width = image.shape
     return resize_weights(height, shape[0]) @ image @ resize_weights(width, shape[1]).T
+
+
 # %%
 check("q4")
 # %% [markdown]
@@ -287,6 +327,8 @@ def show_shrunk(factor=6):
 
 
 controls.explore(show_shrunk, factor=controls.IntSlider(6, min=2, max=16))
+
+
 # %% [markdown]
 # At 6 the steep joints of the raw picture are dashed already, since a joint is met or missed by chance. In yours they
 # fade as they become narrower than a pixel, and the decibels hardly fall from 8 on, while the raw picture goes on
@@ -309,6 +351,8 @@ def reduce(image):
 def expand(image, shape):
     """Image (h, w) on the grid of the finer level: shape = (H, W) with h = ceil(H/2), w = ceil(W/2)."""
     raise NotImplementedError
+
+
 # %% tags=["solution"]
 def smooth_rows(image):
     """Filter along axis 0 with (1, 4, 6, 4, 1)/16, mirrored at the border."""
@@ -333,6 +377,8 @@ def reduce(image):
 def expand(image, shape):
     """Image (h, w) on the grid of the finer level: shape = (H, W) with h = ceil(H/2), w = ceil(W/2)."""
     return double_rows(double_rows(image, shape[0]).T, shape[1]).T
+
+
 # %% [markdown]
 # With $G_0$ the image and $G_{k+1} = \operatorname{reduce}(G_k)$, the bands are
 # $L_k = G_k - \operatorname{expand}(G_{k+1})$. The pyramid holds $L_0, L_1, \dots$ and, as its last level, the
@@ -346,6 +392,8 @@ def laplacian_pyramid(image, levels):
 def reconstruct(pyramid):
     """Image of a pyramid as laplacian_pyramid gives it; the pyramid itself stays as it is."""
     raise NotImplementedError
+
+
 # %% tags=["solution"]
 def laplacian_pyramid(image, levels):
     """List of `levels` arrays, finest first: the bands L_0, L_1, …, and last the coarsest Gaussian level."""
@@ -363,6 +411,8 @@ def reconstruct(pyramid):
     for band in reversed(pyramid[:-1]):
         image = band + expand(image, band.shape)
     return image
+
+
 # %%
 check("q5")
 # %% [markdown]

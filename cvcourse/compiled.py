@@ -13,6 +13,8 @@ from numba.core import event
 
 FAST: dict[str, Any] = {"parallel": True, "fastmath": True, "cache": True}
 SERIAL: dict[str, Any] = {"fastmath": True, "cache": True}
+EXACT: dict[str, Any] = {"parallel": True, "cache": True, "error_model": "numpy"}
+"""Without fastmath sums are rounded in the order in which they are written: where a law must hold bit for bit."""
 
 
 class CompilingForbidden(RuntimeError):

@@ -7,17 +7,15 @@ reorder: an image turned by 90 degrees has the turned edges, bit for bit.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from cvcourse.compiled import SERIAL
+from cvcourse.compiled import EXACT, SERIAL
 from cvcourse.filtering import border_code, correlate, correlate_separable, extend_ends, source_index, source_row
 from cvcourse.images import Array, require_image
-
-EXACT: dict[str, Any] = {"parallel": True, "cache": True, "error_model": "numpy"}  # no fastmath: rounds as written
 
 SMOOTHING = {"central": (0, 1), "prewitt": (1 / 3, 1 / 3), "sobel": (1 / 4, 1 / 2), "scharr": (3 / 16, 5 / 8)}
 """Weights (beside, middle) of the 3-tap average across the central difference ``[-1, 0, 1] / 2``."""

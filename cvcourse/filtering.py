@@ -557,16 +557,13 @@ def _correlate(image: Array, kernel: Array, anchor: tuple[int, int], border: str
 @njit(**SERIAL)
 def source_index(i, n, border):
     """Index of the sample 0 … n - 1 that stands at place i of the continued row, or -1 for zero."""
-    if border == 0:  # mirror
-        while i < 0 or i >= n:
-            i = -1 - i if i < 0 else 2 * n - 1 - i
+    if border == 0:  # mirror: period 2 n, its second half backwards
+        i %= 2 * n
+        i = i if i < n else 2 * n - 1 - i
     elif border == 1:  # clamp
         i = min(max(i, 0), n - 1)
     elif border == 2:  # wrap
-        while i < 0:
-            i += n
-        while i >= n:
-            i -= n
+        i %= n
     elif i < 0 or i >= n:
         i = -1
     return i

@@ -20,9 +20,9 @@ from cvcourse.images import Array, each_channel, require_image
 METHODS = ("nearest", "bilinear", "bicubic", "lanczos", "spline")
 NEAREST, BILINEAR, BICUBIC, LANCZOS, SPLINE = range(5)
 REACH = (0.5, 1.0, 2.0, 3.0, 2.0)  # how far from a point its neighbours lie, pixels
-MIRROR, WRAP = BORDERS["mirror"], BORDERS["wrap"]
+MIRROR = BORDERS["mirror"]
 
-BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16  # the pyramid's blur, Eq. (3.13)
+BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16  # the pyramid's blur, Eq. (3.6)
 FARTHEST = 1e9  # pixels: beyond it a float64 coordinate has no useful fraction left
 
 
@@ -120,7 +120,7 @@ def _tent_weights(t):
 
 @njit(**SERIAL)
 def _cubic_weights(t):
-    """Weights of the samples at -1, 0, 1, 2: cubic convolution with a = -1/2, Eq. (3.9)."""
+    """Weights of the samples at -1, 0, 1, 2: cubic convolution with a = -1/2, Eq. (3.11)."""
     s, a = 1 - t, -0.5
     return (
         a * t * s * s,
@@ -132,7 +132,7 @@ def _cubic_weights(t):
 
 @njit(**SERIAL)
 def _bspline_weights(t):
-    """Weights of the coefficients at -1, 0, 1, 2: the cubic B-spline, Eq. (3.10)."""
+    """Weights of the coefficients at -1, 0, 1, 2: the cubic B-spline, Eq. (3.13)."""
     s = 1 - t
     return s * s * s / 6, (4 - 6 * t * t + 3 * t * t * t) / 6, (4 - 6 * s * s + 3 * s * s * s) / 6, t * t * t / 6
 
@@ -162,14 +162,6 @@ def _lanczos_weights(t):
 
 
 @njit(**SERIAL)
-def _neighbour(i, n, border):
-    """`source_index`, also of places so far outside that whole periods must be taken off first."""
-    if border in (MIRROR, WRAP) and (i < -2 * n or i > 3 * n):
-        i %= 2 * n
-    return source_index(i, n, border)
-
-
-@njit(**SERIAL)
 def _mix_inside(f, row, col, wy, wx):
     """Sum of wy[j] wx[i] f[row + j, col + i], all of them inside the image."""
     total = f.dtype.type(0)
@@ -188,9 +180,9 @@ def _mix_outside(f, row, col, wy, wx, border):
     h, w = f.shape
     total = f.dtype.type(0)
     for j in range(len(wy)):
-        y = _neighbour(row + j, h, border)
+        y = source_index(row + j, h, border)
         for i in range(len(wx) if y >= 0 else 0):
-            x = _neighbour(col + i, w, border)
+            x = source_index(col + i, w, border)
             if x >= 0:
                 total += f.dtype.type(wy[j] * wx[i]) * f[y, x]
     return total
@@ -319,7 +311,7 @@ def spline_coefficients(image: Array, border: str = "mirror") -> Array:
 
     The spline's value at a pixel is (c[i-1] + 4 c[i] + c[i+1]) / 6 along each axis.  That is a
     convolution, so it is undone where convolution is a product: each frequency is divided by the
-    filter's response (2 + cos omega) / 3, Eq. (3.11).
+    filter's response (2 + cos omega) / 3, Eq. (3.14).
 
     Parameters
     ----------
@@ -416,7 +408,7 @@ def _weight_table(n_in: int, n_out: int, method: str, antialias: bool) -> tuple[
     """For every output sample: the first input sample it mixes, and the weights from there on."""
     kernel, reach = KERNELS[method]
     stretch = max(n_in / n_out, 1.0) if antialias else 1.0
-    centre = ((2 * np.arange(n_out) + 1) * n_in - n_out) / (2 * n_out)  # Eq. (3.8), rounded only once
+    centre = ((2 * np.arange(n_out) + 1) * n_in - n_out) / (2 * n_out)  # Eq. (3.15), rounded only once
     first = np.floor(centre - reach * stretch).astype(np.int64) + 1
     count = int(np.ceil(2 * reach * stretch))
     tap = first[:, None] + np.arange(count)
@@ -557,7 +549,7 @@ def _blur_and_halve(out, line, k):
 
 @njit(**FAST)
 def _reduce_loop(f, k):
-    """g[v, u] = sum over i, j of k[i] k[j] f[2 v + i - 2, 2 u + j - 2], Eq. (3.13)."""
+    """g[v, u] = sum over i, j of k[i] k[j] f[2 v + i - 2, 2 u + j - 2], Eq. (3.6)."""
     h, w = f.shape
     g = np.empty(((h + 1) // 2, (w + 1) // 2), f.dtype)
     for v in prange(g.shape[0]):
@@ -599,7 +591,7 @@ def _odd_line(line, up, low, k):
 
 @njit(**FAST)
 def _add_expanded_loop(f, g, k, gain):
-    """Compute f + gain * (g expanded to f's shape), Eq. (3.14); k holds twice the binomial weights.
+    """Compute f + gain * (g expanded to f's shape), Eq. (3.8); k holds twice the binomial weights.
 
     Even places see the coarse samples -1, 0, 1 under k[0], k[2], k[4]; odd ones 0, 1 under k[1], k[3].
     """

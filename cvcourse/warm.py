@@ -7,6 +7,7 @@ arrays of float64 and of float32.
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -33,8 +34,18 @@ CALLS: list[tuple[str, Callable[[Array], object]]] = [
 """(label, function of a tiny image): together they reach every specialisation a lecture can."""
 
 
+def forget() -> None:
+    """Delete what Numba keeps of this package.
+
+    It notices a change of a kernel's own file, but not of a helper that the kernel calls in another.
+    """
+    for kept in Path(__file__).parent.glob("__pycache__/*.nb[ic]"):
+        kept.unlink(missing_ok=True)
+
+
 def main() -> None:
-    """Run all of `CALLS`, with a progress bar on standard error."""
+    """Compile everything anew by running all of `CALLS`, with a progress bar on standard error."""
+    forget()
     image = np.random.default_rng(0).random((32, 40))
     jobs = [(label, call, image.astype(dtype)) for label, call in CALLS for dtype in (np.float64, np.float32)]
     for done, (label, call, tiny) in enumerate(jobs, start=1):

@@ -207,6 +207,7 @@ def test_sample_broadcasts_and_takes_scalars_colour_and_no_points():
 def test_sample_leaves_its_arguments_alone_and_takes_read_only_ones():
     image, x = IMAGE.copy(), np.linspace(-1, 8, 9)
     x.setflags(write=False)
+    image.setflags(write=False)
     sample(image, x, x, "spline")
     np.testing.assert_array_equal(image, IMAGE)
 

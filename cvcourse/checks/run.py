@@ -92,8 +92,8 @@ def run_checks(path: Path, student: Student, question: str | None = None, seed: 
     plugin = _Plugin(student, question, seed)
     options = ["-q", "--disable-plugin-autoload", "--noconftest", "--import-mode=importlib"]
     # the last two would collect all garbage after each check, most of its time
-    for plugin in ("cacheprovider", "unraisableexception", "threadexception"):
-        options += ["-p", f"no:{plugin}"]
+    for needless in ("cacheprovider", "unraisableexception", "threadexception"):
+        options += ["-p", f"no:{needless}"]
     sys.modules.pop(path.stem, None)  # pytest would take another folder's checks of this name from there
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):

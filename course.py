@@ -9,6 +9,7 @@ What comes after the command is passed on: to JupyterLab (`lab --no-browser`), t
 """
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,8 @@ LOCK = ROOT / "requirements.lock"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 INSTALLED = VENV / "course-installed"
 WARMED = VENV / "course-warmed"
+# JupyterLab asks nobody for news or updates: no pop-up at the first start, no network needed.
+LAB_SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
 
 
 def stop(message):
@@ -72,6 +75,9 @@ def install():
         )
     site = subprocess.check_output([PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True)
     Path(site.strip(), "cvcourse.pth").write_text(f"{ROOT}\n", "utf-8")
+    settings = VENV / "share" / "jupyter" / "lab" / "settings"
+    settings.mkdir(parents=True, exist_ok=True)
+    (settings / "overrides.json").write_text(json.dumps(LAB_SETTINGS), "utf-8")
     INSTALLED.write_text(wanted)
 
 

@@ -144,14 +144,14 @@ def test_check_prints_points_and_messages(path, capsys):
     check = run.Exercise(path, {"double": lambda a: a / 2, "name": lambda: "double"})
     check()
     assert capsys.readouterr().out.splitlines() == [
-        "❌ Every entry is doubled.",
+        "✗ Every entry is doubled.",
         "     this is the half",
-        "✅ The name is right.",
+        "✓ The name is right.",
         "q1: 0 of 2 points",
         "q2: 1 of 1 points",
     ]
     check("q2")
-    assert capsys.readouterr().out.splitlines() == ["✅ The name is right.", "q2: 1 of 1 points"]
+    assert capsys.readouterr().out.splitlines() == ["✓ The name is right.", "q2: 1 of 1 points"]
 
 
 def test_an_unknown_question_or_exercise_is_refused(path):

@@ -77,6 +77,7 @@ def test_installing_is_stamped_and_a_new_lock_installs_again(course, monkeypatch
     course.install()
     assert "--require-hashes" in calls[0]
     assert (course.VENV / "cvcourse.pth").read_text() == f"{course.ROOT}\n"
+    assert "fetchNews" in (course.VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json").read_text()
     course.install()
     assert len(calls) == 1, "a second call has nothing to do"
     course.LOCK.write_text("numpy==1\n")

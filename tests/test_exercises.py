@@ -168,8 +168,8 @@ def test_the_solved_notebook_runs_and_nbval_finds_the_same_again(name, tmp_path)
     record.run(notebook, tmp_path)
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     printed = "".join(output.text for output in outputs if output.output_type == "stream")
-    assert "✅" in printed
-    assert "❌" not in printed
+    assert "✓" in printed
+    assert "✗" not in printed
     nbformat.write(notebook, tmp_path / f"{name}.ipynb")
     assert nbval(tmp_path / f"{name}.ipynb") == {}
 

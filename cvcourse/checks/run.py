@@ -120,7 +120,7 @@ class Exercise:
             namespace = get_ipython().user_ns
         rows = run_checks(self.path, LocalStudent(namespace), question)
         for row in rows:
-            print("✅" if row.passed else "❌", row.title)
+            print("✓" if row.passed else "✗", row.title)
             if not row.passed:
                 print(f"     {row.message}")
         for name in dict.fromkeys(row.question for row in rows):

@@ -201,7 +201,7 @@ check("q1")
             await future.done; return text; }""",
         wrong,
     )
-    assert "❌" in said
+    assert "✗" in said
     assert "this is correlation: the kernel is not flipped" in said
     assert "of 6 points" in said
 

@@ -62,7 +62,7 @@ def install():
     wanted = fingerprint(LOCK.read_text(), sys.version, ROOT)
     if is_stamped(INSTALLED, wanted) and PYTHON.exists():
         return
-    print(f"Setting up the course in {VENV.relative_to(ROOT)} (once; about 900 MB, a few minutes)", flush=True)
+    print(f"Setting up the course in {VENV.relative_to(ROOT)} (once; about 1.1 GB, a few minutes)", flush=True)
     import venv
 
     venv.EnvBuilder(clear=True, with_pip=True).create(VENV)
@@ -71,7 +71,7 @@ def install():
         stop(
             "pip could not install the packages (its message is above).\n"
             "The set-up needs the network once: connect, check that `pip download numpy` works (behind a proxy:\n"
-            "set HTTPS_PROXY), see that 1 GB of disk is free, and call this again."
+            "set HTTPS_PROXY), see that 2 GB of disk are free, and call this again."
         )
     site = subprocess.check_output([PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True)
     Path(site.strip(), "cvcourse.pth").write_text(f"{ROOT}\n", "utf-8")

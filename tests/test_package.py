@@ -113,7 +113,7 @@ def in_environment() -> dict[str, SpecifierSet]:
     found = {}
     for entry in yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))["dependencies"]:
         for line in entry["pip"] if isinstance(entry, dict) else [entry]:
-            if line.startswith("--editable"):
+            if line.startswith("-e "):
                 continue
             name, range_ = re.match(r"([\w-]+)(.*)", line).groups()
             range_ = f"={range_}" if re.match(r"=\d", range_) else range_  # conda writes one = for two

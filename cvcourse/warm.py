@@ -30,10 +30,6 @@ CALLS: list[tuple[str, Callable[[Array], object]]] = [
     ("sample", lambda image: [sampling.sample(image, 1.5, 1.5, method) for method in sampling.METHODS]),
     ("resize", lambda image: [sampling.resize(image, (20, 50), method) for method in sampling.METHODS[:4]]),
     ("pyramid", lambda image: sampling.from_laplacian_pyramid(sampling.laplacian_pyramid(image, 3))),
-    (
-        "dominant orientations",
-        lambda image: descriptors.dominant_orientations(descriptors.scale_space(image), [[20, 16]], [2.0]),
-    ),
 ]
 """(label, function of a tiny image): together they reach every specialisation a lecture can."""
 

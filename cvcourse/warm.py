@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvcourse import edges, filtering, sampling
+from cvcourse import blobs, corners, edges, filtering, sampling
 from cvcourse.images import Array
 
 CALLS: list[tuple[str, Callable[[Array], object]]] = [
@@ -30,6 +30,9 @@ CALLS: list[tuple[str, Callable[[Array], object]]] = [
     ("sample", lambda image: [sampling.sample(image, 1.5, 1.5, method) for method in sampling.METHODS]),
     ("resize", lambda image: [sampling.resize(image, (20, 50), method) for method in sampling.METHODS[:4]]),
     ("pyramid", lambda image: sampling.from_laplacian_pyramid(sampling.laplacian_pyramid(image, 3))),
+    ("corners", lambda image: corners.find_peaks(corners.harris_response(image))),
+    ("refined corners", lambda image: corners.refine_corners(image, [[12, 12]])),
+    ("blobs", lambda image: blobs.dog_blobs(image)),
 ]
 """(label, function of a tiny image): together they reach every specialisation a lecture can."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvcourse import blobs, corners, edges, filtering, sampling
+from cvcourse import blobs, corners, descriptors, edges, filtering, sampling
 from cvcourse.images import Array
 
 CALLS: list[tuple[str, Callable[[Array], object]]] = [
@@ -33,6 +33,14 @@ CALLS: list[tuple[str, Callable[[Array], object]]] = [
     ("corners", lambda image: corners.find_peaks(corners.harris_response(image))),
     ("refined corners", lambda image: corners.refine_corners(image, [[12, 12]])),
     ("blobs", lambda image: blobs.dog_blobs(image)),
+    ("sift", lambda image: descriptors.sift(image, contrast=0.0)),
+    ("describe", lambda image: descriptors.describe(descriptors.scale_space(image), [[20, 16]], [2.0], [0.0])),
+    (
+        "dominant orientations",
+        lambda image: descriptors.dominant_orientations(descriptors.scale_space(image), [[20, 16]], [2.0]),
+    ),
+    ("mops", lambda image: descriptors.mops(image, [[20, 16]])),
+    ("match", lambda image: descriptors.match(image, image)),
 ]
 """(label, function of a tiny image): together they reach every specialisation a lecture can."""
 

@@ -2,11 +2,12 @@
 
 Numba keeps the compiled code beside the source, so this is a wait of a minute or two once per
 machine; afterwards nothing in a lecture compiles.  Each entry of `CALLS` is called with tiny
-arrays of float64 and of float32.
+arrays of float64 and of float32.  With names, as in ``python -m cvcourse.warm edges``, only these
+modules are compiled anew.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,18 +46,19 @@ CALLS: list[tuple[str, Callable[[Array], object]]] = [
 """(label, function of a tiny image): together they reach every specialisation a lecture can."""
 
 
-def forget() -> None:
-    """Delete what Numba keeps of this package.
+def forget(modules: Sequence[str] = ("*",)) -> None:
+    """Delete what Numba keeps of this package, or of some of its modules.
 
     It notices a change of a kernel's own file, but not of a helper that the kernel calls in another.
     """
-    for kept in Path(__file__).parent.glob("__pycache__/*.nb[ic]"):
-        kept.unlink(missing_ok=True)
+    for module in modules:
+        for kept in Path(__file__).parent.glob(f"__pycache__/{module}.*.nb[ic]"):
+            kept.unlink(missing_ok=True)
 
 
-def main() -> None:
-    """Compile everything anew by running all of `CALLS`, with a progress bar on standard error."""
-    forget()
+def main(*modules: str) -> None:
+    """Compile everything, or some modules, anew by running all of `CALLS`; a progress bar goes to standard error."""
+    forget(modules or ("*",))
     image = np.random.default_rng(0).random((32, 40))
     jobs = [(label, call, image.astype(dtype)) for label, call in CALLS for dtype in (np.float64, np.float32)]
     for done, (label, call, tiny) in enumerate(jobs, start=1):
@@ -67,4 +69,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -45,3 +45,14 @@ def test_warming_forgets_what_was_compiled_before(tmp_path, monkeypatch, capsys)
     assert sorted(path.name for path in kept.iterdir()) == ["filtering.pyc"]
     assert seen == [np.float64, np.float32]
     assert "2/2 trial" in capsys.readouterr().err
+
+
+def test_warming_one_module_keeps_the_others(tmp_path, monkeypatch):
+    kept = tmp_path / "__pycache__"
+    kept.mkdir()
+    for name in ("edges.loop.nbi", "edges.loop.1.nbc", "filtering.loop.nbi"):
+        (kept / name).touch()
+    monkeypatch.setattr(warm, "__file__", str(tmp_path / "warm.py"))
+    monkeypatch.setattr(warm, "CALLS", [])
+    warm.main("edges")
+    assert [path.name for path in kept.iterdir()] == ["filtering.loop.nbi"]

@@ -13,15 +13,17 @@ import inspect
 import os
 import random
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import anywidget
 import ipywidgets
 import numpy as np
 import traitlets
 from ipywidgets import Checkbox, Dropdown, FloatSlider, IntSlider, SelectionSlider, ToggleButtons
 
-from cvcourse.figures import bmp, pixels, png
+from cvcourse.figures import bmp, frame, pixels, png
 
 __all__ = [
     "Checkbox",
@@ -29,6 +31,7 @@ __all__ = [
     "FloatSlider",
     "IntSlider",
     "Matrix",
+    "Points",
     "Prediction",
     "SelectionSlider",
     "ToggleButtons",
@@ -111,6 +114,67 @@ class Matrix(ipywidgets.VBox, ipywidgets.ValueWidget):
         return [*self.presets.values(), *ends, table(lambda: round(chance.uniform(self.min, self.max), 2))]
 
 
+Pairs = Sequence[tuple[float, float]]
+
+
+class Points(anywidget.AnyWidget, ipywidgets.ValueWidget):
+    """Points on the picture itself, to drag or to move with the arrow keys; ``value`` is a tuple of (x, y).
+
+    If the picture is an image array, x and y count its pixels from 0 at the centre of the first; if it
+    is a Figure, they are the data coordinates of its first axes, which must be linear.  A click moves
+    the nearest point.
+
+    Parameters
+    ----------
+    start : sequence of (x, y)
+        Where the points are at first.
+    bounds : (x0, y0, x1, y1)
+        The part of the plane in which they stay.
+    step : float
+        They stay on multiples of it, and an arrow key moves by it; with Shift by ten of it.
+    labels : sequence of str, optional
+        Their names, beside the handles; A, B, C … if not given.
+
+    Raises
+    ------
+    ValueError
+        For a start outside the bounds, or another number of labels than points.
+    """
+
+    _esm = (Path(__file__).parent / "points.js").read_text("utf-8")
+    value = traitlets.Tuple().tag(sync=True, from_json=lambda pairs, widget: tuple(map(tuple, pairs)))
+    labels = traitlets.Tuple().tag(sync=True)
+    bounds = traitlets.Tuple().tag(sync=True)
+    frame = traitlets.Tuple((0.0, 1.0, 0.0, 1.0)).tag(sync=True)
+    step = traitlets.Float().tag(sync=True)
+    disabled = traitlets.Bool(False).tag(sync=True)
+    picture = traitlets.Bytes(b"").tag(sync=True)
+    description = traitlets.Unicode("")
+
+    def __init__(
+        self, start: Pairs, bounds: tuple[float, float, float, float], step: float = 1, labels: Sequence[str] = ()
+    ) -> None:
+        labels = tuple(labels) or tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(start)])
+        left, top, right, bottom = bounds
+        if outside := [point for point in start if not (left <= point[0] <= right and top <= point[1] <= bottom)]:
+            raise ValueError(f"the points start inside bounds = (x0, y0, x1, y1) = {bounds}, got {outside[0]}")
+        if len(labels) != len(start):
+            raise ValueError(f"a label for each point: {len(start)} points, {len(labels)} labels")
+        super().__init__(value=tuple(map(tuple, start)), bounds=bounds, step=float(step), labels=labels)
+
+    def stops(self, chance: random.Random) -> list[Any]:
+        """List the placements that a sweep visits: in the corners, one on another, in a row, at random."""
+        left, top, right, bottom = self.bounds
+        start, n = self.value, len(self.value)
+        corners = [(left, top), (right, bottom), (left, bottom), (right, top)]
+        moved = [((*corner,), *start[1:]) for corner in corners]
+        row = tuple((left + (right - left) * k / max(1, n - 1), (top + bottom) / 2) for k in range(n))
+        somewhere = tuple(
+            (round(chance.uniform(left, right), 2), round(chance.uniform(top, bottom), 2)) for _ in range(n)
+        )
+        return [*moved, (start[-1], *start[1:]), row, (start[0],) * n, somewhere]
+
+
 class Explore(ipywidgets.VBox):
     """The controls above their picture; see `explore`."""
 
@@ -120,10 +184,13 @@ class Explore(ipywidgets.VBox):
         self.show, self.controls = show, controls
         self.start = dict(self.values())
         self.message = ipywidgets.HTML()
-        self.picture = ipywidgets.Image(format="bmp", value=bmp(show(**self.start)))
+        self.points = next((control for control in controls.values() if isinstance(control, Points)), None)
+        self.picture = ipywidgets.Image(format="bmp")
         self.picture.layout.max_width = "100%"
+        self._draw()
         lock = [] if prediction is None else [self._lock(prediction)]
-        super().__init__([*lock, *controls.values(), self.message, self.picture])
+        sliders = [control for control in controls.values() if control is not self.points]
+        super().__init__([*lock, *sliders, self.message, self.picture if self.points is None else self.points])
         for control in controls.values():
             control.observe(self._update, "value")
 
@@ -131,9 +198,17 @@ class Explore(ipywidgets.VBox):
         """Give the present value of every control."""
         return {name: control.value for name, control in self.controls.items()}
 
+    def _draw(self) -> None:
+        picture = self.show(**self.values())
+        if self.points is None:
+            self.picture.value = bmp(picture)
+        else:
+            self.points.picture = bmp(picture)
+            self.points.frame = frame(picture)
+
     def _update(self, change: Any = None) -> None:
         try:
-            self.picture.value = bmp(self.show(**self.values()))
+            self._draw()
             self.message.value = ""
         except Exception as problem:  # the reader must see it: a callback's error is shown nowhere else
             text = html.escape(f"{self.show.__name__} raised {type(problem).__name__}: {problem}")
@@ -189,8 +264,10 @@ def explore(show: Callable[..., Any], predict: Prediction | None = None, **contr
     Raises
     ------
     ValueError
-        With no controls.  Whatever `show` raises at its start value, and during a sweep.
+        With no controls, or two of kind `Points`.  Whatever `show` raises at its start value, and during a sweep.
     """
+    if sum(isinstance(control, Points) for control in controls.values()) > 1:
+        raise ValueError("explore takes one Points control; give it all the points")
     if not controls:
         raise ValueError("explore needs at least one control, as sigma=FloatSlider(1, min=0, max=4)")
     for name, control in controls.items():
@@ -242,7 +319,7 @@ def sweep(show: Callable[..., Any], controls: dict[str, Any]) -> int:
 
 def stops(control: Any, chance: random.Random) -> list[Any]:
     """List the values of a control that a sweep visits."""
-    if isinstance(control, Matrix):
+    if isinstance(control, Matrix | Points):
         return control.stops(chance)
     if hasattr(control, "options"):
         return [option[1] if isinstance(option, tuple) else option for option in control.options]

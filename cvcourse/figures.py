@@ -128,6 +128,19 @@ def pixels(picture: Array | Figure) -> Array:
     raise TypeError(f"a picture is an array of shape (H, W) or (H, W, 3), or a Figure; got {what}")
 
 
+def frame(picture: Array | Figure) -> tuple[float, float, float, float]:
+    """Give the coordinates at the picture's edges: x at the left and right, y at the top and bottom.
+
+    They count pixels for an image array; for a Figure, once `pixels` has drawn it, they continue the
+    scales of its first axes.
+    """
+    if isinstance(picture, Figure):
+        (x0, y0), (x1, y1) = picture.axes[0].transData.inverted().transform([(0, 0), picture.bbox.max])
+        return float(x0), float(x1), float(y1), float(y0)
+    height, width = picture.shape[:2]
+    return -0.5, width - 0.5, -0.5, height - 0.5
+
+
 def bmp(picture: Array | Figure) -> bytes:
     """Encode a picture as BMP: lossless and fast, for the screen."""
     buffer = io.BytesIO()

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from cvcourse import controls, figures
-from cvcourse.controls import Checkbox, Dropdown, FloatSlider, IntSlider, Matrix, Prediction, explore
+from cvcourse.controls import Checkbox, Dropdown, FloatSlider, IntSlider, Matrix, Points, Prediction, explore
 
 
 @pytest.fixture(autouse=True)
@@ -164,3 +164,68 @@ def test_a_picture_is_what_show_must_return():
     with pytest.raises(TypeError, match="a picture is an array"):
         explore(lambda level: "text", level=FloatSlider(0.5, min=0, max=1))
     assert figures.pixels(show_level()).shape == (400, 400)
+
+
+def show_triangle(corners=((2, 3), (8, 4), (5, 9))):
+    fig, axes = plt.subplots(figsize=(4, 2), dpi=100)
+    axes.set_position((0, 0, 1, 1))
+    axes.set(xlim=(0, 20), ylim=(10, 0))
+    axes.fill(*zip(*corners, strict=True))
+    return fig
+
+
+def test_points_carry_the_picture_and_move_it():
+    panel = explore(show_triangle, corners=Points(((2, 3), (8, 4), (5, 9)), bounds=(0, 0, 20, 10)))
+    points = panel.controls["corners"]
+    assert points in panel.children and panel.picture not in panel.children
+    before = points.picture
+    points.value = ((2, 3), (18, 4), (5, 9))
+    assert points.picture != before
+    assert points.labels == ("A", "B", "C")
+
+
+def test_points_know_where_the_axes_lie_in_the_picture():
+    panel = explore(show_triangle, corners=Points(((2, 3), (8, 4), (5, 9)), bounds=(0, 0, 20, 10)))
+    assert panel.points.frame == pytest.approx((0, 20, 0, 10))
+
+
+def test_points_on_an_array_count_its_pixels_even_when_it_is_shown_enlarged():
+    def show_spot(place=((3, 1),)):
+        image = np.zeros((4, 6))
+        image[int(place[0][1]), int(place[0][0])] = 1
+        return image
+
+    panel = explore(show_spot, place=Points(((3, 1),), bounds=(0, 0, 5, 3)))
+    assert panel.points.frame == (-0.5, 5.5, -0.5, 3.5)
+    shown = np.asarray(Image.open(io.BytesIO(panel.points.picture)))
+    assert shown.shape[:2] == (256, 384)
+    assert shown[96, 224].max() == 255  # the middle of pixel (3, 1), 64 times enlarged
+
+
+def test_what_the_browser_sends_becomes_a_tuple_of_pairs():
+    points = Points(((3, 1), (2, 2)), bounds=(0, 0, 5, 3))
+    points.set_state({"value": [[4, 1.5], [2, 2]]})
+    assert points.value == ((4, 1.5), (2, 2))
+
+
+def test_a_sweep_lays_points_on_each_other_in_a_row_and_into_the_corners():
+    seen = []
+
+    def show_seen(corners=((2, 3), (8, 4), (5, 9))):
+        seen.append(corners)
+        return show_triangle(corners)
+
+    controls.sweep(show_seen, {"corners": Points(((2, 3), (8, 4), (5, 9)), bounds=(0, 0, 20, 10))})
+    assert ((5, 9), (8, 4), (5, 9)) in seen
+    assert ((0, 5), (10, 5), (20, 5)) in seen
+    assert ((2, 3),) * 3 in seen
+    assert {corners[0] for corners in seen} >= {(0, 0), (20, 10), (0, 10), (20, 0)}
+
+
+def test_points_say_what_is_wrong_with_their_start():
+    with pytest.raises(ValueError, match=r"start inside bounds .* got \(6, 1\)"):
+        Points(((6, 1),), bounds=(0, 0, 5, 3))
+    with pytest.raises(ValueError, match="1 points, 2 labels"):
+        Points(((3, 1),), bounds=(0, 0, 5, 3), labels=("a", "b"))
+    with pytest.raises(ValueError, match="one Points control"):
+        explore(show_triangle, a=Points(((3, 1),), (0, 0, 5, 3)), b=Points(((3, 1),), (0, 0, 5, 3)))

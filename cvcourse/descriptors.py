@@ -89,7 +89,7 @@ class Roc(NamedTuple):
 
 
 def gradient_orientations(image: Array, keypoints: ArrayLike, sigma: float = 4.5) -> Array:
-    """Tell in which direction the brightness around each keypoint grows, Eq. (6.5).
+    """Tell in which direction the brightness around each keypoint grows, Eq. (6.2).
 
     The gradient of the image smoothed by a Gaussian has one direction; an eigenvector of the
     structure tensor would leave two, 180 degrees apart.
@@ -133,8 +133,8 @@ def mops(image: Array, keypoints: ArrayLike, orientations: ArrayLike | None = No
     """Describe keypoints by 8 x 8 samples of the 40 x 40 window around each, turned upright and normalised.
 
     The image is blurred for the coarse sampling; samples lie on a grid of 5 pixels whose first axis
-    points along the orientation, Eq. (6.2); from each its window's mean is subtracted, and the result
-    is divided by the standard deviation, Eq. (6.3).
+    points along the orientation, Eq. (6.3); from each its window's mean is subtracted, and the result
+    is divided by the standard deviation, Eq. (6.5).
 
     Parameters
     ----------
@@ -300,8 +300,8 @@ def dog_keypoints(octaves: list[Octave], contrast: float = CONTRAST, edge: float
     """Find the extrema of the difference of Gaussians in position and scale.
 
     A sample larger (or smaller) than its 26 neighbours is moved to the extremum of the quadratic
-    through them, Eq. (6.7).  It is kept if |DoG| is at least `contrast` there, and if its two
-    principal curvatures have one sign and a ratio of at most `edge`, Eq. (6.8).
+    through them, Eq. (6.8).  It is kept if |DoG| is at least `contrast` there, and if its two
+    principal curvatures have one sign and a ratio of at most `edge`, Eq. (6.9).
 
     Parameters
     ----------
@@ -353,8 +353,8 @@ def dominant_orientations(
     """Find the directions in which brightness grows around each keypoint: peaks of a histogram.
 
     Gradients within 4.5 scales vote for one of 36 directions with their length times a Gaussian of
-    1.5 scales, Eq. (6.9).  Every peak of at least 0.8 of the highest counts, at most four; a parabola
-    refines it, Eq. (6.10).
+    1.5 scales, Eq. (6.10).  Every peak of at least 0.8 of the highest counts, at most four; a parabola
+    refines it, Eq. (6.11).
 
     Parameters
     ----------
@@ -401,8 +401,8 @@ def describe(
     """Describe keypoints by SIFT's 4 x 4 histograms of 8 gradient directions.
 
     A cell is 3 scales wide.  Each gradient in the turned window votes with its length times a Gaussian
-    of two cells, shared among the 2 x 2 x 2 nearest bins of x, y and direction, Eq. (6.11).  The vector is
-    normalised, capped at `clip` and normalised again, Eq. (6.12).
+    of two cells, shared among the 2 x 2 x 2 nearest bins of x, y and direction, Eq. (6.12).  The vector is
+    normalised, capped at `clip` and normalised again, Eq. (6.13).
 
     Parameters
     ----------
@@ -483,7 +483,7 @@ def _is_extremum(d, s, y, x):
 
 @njit(**SERIAL)
 def _newton_step(d, s, y, x):
-    """Offset (s, y, x) to the extremum of the quadratic through the 27 samples, Eq. (6.7), and its value."""
+    """Offset (s, y, x) to the extremum of the quadratic through the 27 samples, Eq. (6.8), and its value."""
     c = d[s, y, x]
     gx, gy = (d[s, y, x + 1] - d[s, y, x - 1]) / 2, (d[s, y + 1, x] - d[s, y - 1, x]) / 2
     gs = (d[s + 1, y, x] - d[s - 1, y, x]) / 2
@@ -508,7 +508,7 @@ def _refine(d, s, y, x, contrast, edge):
     for _ in range(5):
         os, oy, ox, value, trace, det = _newton_step(d, s, y, x)
         if max(abs(os), abs(oy), abs(ox)) <= 0.6:
-            corner = det > 0 and trace * trace * edge <= (edge + 1) * (edge + 1) * det  # Eq. (6.8)
+            corner = det > 0 and trace * trace * edge <= (edge + 1) * (edge + 1) * det  # Eq. (6.9)
             return abs(value) >= contrast and corner, s + os, y + oy, x + ox
         if max(abs(os), abs(oy), abs(ox)) > 5:
             break
@@ -555,7 +555,7 @@ def _window(center, radius, n):
 
 @njit(**SERIAL)
 def _direction_histogram(magnitude, angle, place):
-    """Votes for 36 directions around a keypoint, Eq. (6.9), smoothed by (1, 4, 6, 4, 1) / 16."""
+    """Votes for 36 directions around a keypoint, Eq. (6.10), smoothed by (1, 4, 6, 4, 1) / 16."""
     sigma, row, col = place
     y0, ny = _window(row, 4.5 * sigma, magnitude.shape[0])
     x0, nx = _window(col, 4.5 * sigma, magnitude.shape[1])
@@ -583,7 +583,7 @@ def _orientation_loop(magnitude, angle, places):
         for k in range(BINS):
             before, here, after = histogram[k - 1], histogram[k], histogram[(k + 1) % BINS]
             if here > before and here >= after and here >= least and count < 4:
-                peak = k + 0.5 * (before - after) / (before - 2 * here + after)  # Eq. (6.10)
+                peak = k + 0.5 * (before - after) / (before - 2 * here + after)  # Eq. (6.11)
                 angles[n, count] = peak * (2 * math.pi / BINS)
                 count += 1
     return angles
@@ -591,7 +591,7 @@ def _orientation_loop(magnitude, angle, places):
 
 @njit(**SERIAL)
 def _vote(cells, u, v, t, weight):
-    """Share a vote among the 8 bins nearest to (u, v, t), Eq. (6.11)."""
+    """Share a vote among the 8 bins nearest to (u, v, t), Eq. (6.12)."""
     i, j, k = int(u), int(v), int(t)
     a, b, c = u - i, v - j, t - k
     for q in range(2):
@@ -633,7 +633,7 @@ def _descriptor_loop(magnitude, angle, places, orientations):
 def nearest(descriptors1: ArrayLike, descriptors2: ArrayLike) -> Nearest:
     """Find for each descriptor of the first set its nearest in the second, and how clear the case is.
 
-    The ratio compares *distances*, not their squares, Eq. (6.14): near 0 the nearest stands alone,
+    The ratio compares *distances*, not their squares, Eq. (6.15): near 0 the nearest stands alone,
     near 1 the second nearest is as good.
 
     Parameters
@@ -753,7 +753,7 @@ def match(descriptors1: ArrayLike, descriptors2: ArrayLike, ratio: float = 0.8, 
 def roc(scores: ArrayLike, labels: ArrayLike) -> Roc:
     """Sweep a threshold over scores: share of the true that is accepted against share of the false.
 
-    ``tpr = TP / (TP + FN)`` and ``fpr = FP / (FP + TN)``, Eq. (6.16), of the rule "accept if
+    ``tpr = TP / (TP + FN)`` and ``fpr = FP / (FP + TN)``, Eq. (6.17), of the rule "accept if
     score >= threshold", for every threshold that makes a difference.
 
     Parameters
@@ -805,7 +805,7 @@ def auc(fpr: ArrayLike, tpr: ArrayLike) -> float:
     """Measure the area under a ROC curve with the trapezoid rule.
 
     It is the probability that a random true pair scores higher than a random false one, a tie
-    counted as one half, Eq. (6.17).
+    counted as one half, Eq. (6.18).
 
     Parameters
     ----------

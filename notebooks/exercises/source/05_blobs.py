@@ -536,6 +536,11 @@ def draw_discs(number, noise):
     return scenes.add_gaussian_noise(image, noise, rng), truth
 
 
+# %% [markdown]
+# The picture counts what you found, and measures your radii where the truth is known.
+
+
+# %%
 def show_discs(picture="discs", number=1, noise=0.02):
     """Your circles on random discs, with the largest error of the radii; or on the coins."""
     coins = smooth(images.load("coins"), 1)[::2, ::2]

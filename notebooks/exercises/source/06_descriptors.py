@@ -2,7 +2,7 @@
 # # Exercise 06 — Descriptors, matching and ROC
 #
 # You describe keypoints so that another photograph gives the same numbers, pair them, and measure how good the pairs
-# are. It goes with lecture 6, which is in preparation.
+# are. It goes with [lecture 6](../06_descriptors.ipynb).
 #
 # | question | what it examines | points |
 # |---|---|---|

@@ -277,7 +277,7 @@ def explore(show: Callable[..., Any], predict: Prediction | None = None, **contr
             control.description = name
         if hasattr(control, "style") and hasattr(control.style, "description_width"):
             control.style.description_width = "150px"
-        if isinstance(control, FloatSlider | IntSlider | SelectionSlider):
+        if isinstance(control, FloatSlider | IntSlider | SelectionSlider | Checkbox):
             control.layout.width = "480px"
     if os.environ.get("CVCOURSE_SWEEP") == "1":
         sweep(show, controls)

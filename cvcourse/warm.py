@@ -12,8 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cvcourse import blobs, corners, descriptors, edges, filtering, sampling
+from cvcourse import alignment, blobs, corners, descriptors, edges, filtering, ransac, sampling, transforms, warping
 from cvcourse.images import Array
+
+SHRINK = np.diag([0.4, 0.2, 1.0])
+SQUARE = [(0, 0), (9, 0), (9, 9), (0, 9)]  # corners, for the fits of transforms
 
 CALLS: list[tuple[str, Callable[[Array], object]]] = [
     ("correlate", lambda image: filtering.correlate(image, [[1, 2]])),
@@ -42,6 +45,16 @@ CALLS: list[tuple[str, Callable[[Array], object]]] = [
     ),
     ("mops", lambda image: descriptors.mops(image, [[20, 16]])),
     ("match", lambda image: descriptors.match(image, image)),
+    ("warp", lambda image: [warping.warp(image, SHRINK, None, method) for method in warping.WARPS]),
+    (
+        "warp with a prefilter",
+        lambda image: [warping.warp(image, SHRINK, None, method, antialias=True) for method in warping.WARPS],
+    ),
+    ("splat", lambda image: warping.splat(image, SHRINK)),
+    ("four points", lambda image: transforms.through_four_points(*[[[0, 0], [1, 0], [1, 1], [0, 1]]] * 2)),
+    ("homography", lambda image: alignment.fit_homography(SQUARE, SQUARE)),
+    ("ransac", lambda image: ransac.ransac(SQUARE, SQUARE, ransac.HOMOGRAPHY, 1.0, rng=0)),
+    ("ransac of homographies", lambda image: ransac.ransac_homography(SQUARE, SQUARE, 1.0, rng=0)),
 ]
 """(label, function of a tiny image): together they reach every specialisation a lecture can."""
 

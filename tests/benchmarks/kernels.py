@@ -8,6 +8,7 @@ time of each and its ratio to the fastest peer.  OpenCV takes part where it is i
 """
 
 import argparse
+import itertools
 import os
 import sys
 import time
@@ -24,10 +25,11 @@ for variable in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
-from scipy import ndimage  # noqa: E402
-from skimage import feature, restoration  # noqa: E402
+from scipy import ndimage, spatial  # noqa: E402
+from skimage import feature, restoration, transform  # noqa: E402
 
-from cvcourse import edges, filtering, sampling  # noqa: E402
+from cvcourse import alignment, blobs, corners, descriptors, edges, filtering, sampling, warping  # noqa: E402
+from cvcourse.homogeneous import transform_points  # noqa: E402
 
 try:
     import cv2
@@ -101,6 +103,94 @@ def tasks(f: np.ndarray, label: str) -> Iterator[Task]:
     picture = Image.fromarray(f)
     peers = {"Pillow": lambda: np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC))}
     yield Task(f"resize to a third {label}", lambda: sampling.resize(f, (height, width)), peers, 1e-4)
+    # scikit-image differentiates without smoothing first
+    peers = {"SciPy": lambda: scipy_harris(f), "scikit-image": lambda: feature.corner_harris(f, k=0.05, sigma=1.5)}
+    yield Task(f"harris {label}", lambda: corners.harris_response(f, 1.5, 0.05), peers, 1e-5)
+    sigmas = 1.6 * 2 ** (np.arange(9) / 4)
+    peers = {"SciPy": lambda: scipy_dog(f, sigmas)[4]}
+    yield Task(f"dog of 8 scales {label}", lambda: blobs.dog_stack(f, sigmas, normalised=False)[4], peers, 1e-4)
+    height, width = f.shape
+    T = np.array([[0.9, -0.3, 0.2 * width], [0.25, 0.95, -0.05 * height], [1e-5, -2e-5, 1.0]])
+    peers = {"SciPy": lambda: scipy_warp(f, T), "scikit-image": lambda: transform.warp(f, np.linalg.inv(T), order=1)}
+    peers |= opencv(lambda: cv2.warpPerspective(f, T, (width, height), flags=cv2.INTER_LINEAR))
+    # at the rim of the picture some mix with the black outside, ours does not
+    yield Task(f"warp {label}", lambda: warping.warp(f, T).image, peers, 1e-3, measure=np.median)
+    peers = {"NumPy": lambda: numpy_splat(f, T)}
+    yield Task(f"splat {label}", lambda: warping.splat(f, T).image, peers, 1e-3, measure=np.median)
+
+
+def point_tasks(f: np.ndarray) -> Iterator[Task]:
+    """List the tasks on keypoints, descriptors and pairs of points."""
+    rng = np.random.default_rng(2)
+    places = rng.integers(40, 470, (500, 2)).astype(float)
+    level = np.zeros(len(places))
+    peers = {"SciPy": lambda: scipy_mops(f, places)}
+    yield Task("mops of 500 points", lambda: descriptors.mops(f, places, level), peers, 1e-3, border=0)
+    if cv2:
+        image = (255 * f).astype(np.uint8)
+        peers = {"OpenCV": lambda: np.array([len(cv2.SIFT_create().detectAndCompute(image, None)[0])]) / 4000}
+        ours = lambda: np.array([len(descriptors.sift(f).keypoints)]) / 4000  # noqa: E731
+        yield Task("sift 512", ours, peers, 0.1, border=0)  # as many keypoints, to a tenth
+    a, b = (d / np.linalg.norm(d, axis=1, keepdims=True) for d in rng.random((2, 2000, 128)).astype("f4"))
+    peers = {"SciPy": lambda: spatial.distance.cdist(a, b).argmin(axis=1)}
+    if cv2:
+        matcher = cv2.BFMatcher()
+        peers["OpenCV"] = lambda: np.array([pair[0].trainIdx for pair in matcher.knnMatch(a, b, k=2)])
+    yield Task("match 2000 x 2000 x 128", lambda: descriptors.nearest(a, b).indices, peers, 0, border=0)
+    H = np.array([[1.1, 0.2, 30.0], [-0.1, 0.9, 12.0], [4e-4, -2e-4, 1.0]])
+    for n in (4, 1000):
+        src = rng.uniform(0, 640, (n, 2))
+        dst = transform_points(H, src)
+        peers = {"scikit-image": lambda p=src, q=dst: transform.ProjectiveTransform.from_estimate(p, q).params}
+        peers |= opencv(lambda p=src, q=dst: cv2.findHomography(p, q, 0)[0])
+        ours = lambda p=src, q=dst: alignment.fit_homography(p, q)  # noqa: E731
+        yield Task(f"dlt of {n} pairs", ours, peers, 1e-4, border=0)
+
+
+def scipy_harris(f: np.ndarray) -> np.ndarray:
+    """Harris' response by SciPy."""
+    Ix, Iy = (ndimage.gaussian_filter(f, 1.0, order=order) for order in ((0, 1), (1, 0)))
+    Sxx, Sxy, Syy = (ndimage.gaussian_filter(product, 1.5) for product in (Ix * Ix, Ix * Iy, Iy * Iy))
+    return Sxx * Syy - Sxy**2 - 0.05 * (Sxx + Syy) ** 2
+
+
+def scipy_dog(f: np.ndarray, sigmas: np.ndarray) -> list[np.ndarray]:
+    """Differences of neighbouring Gaussians by SciPy."""
+    levels = [ndimage.gaussian_filter(f, sigma) for sigma in sigmas]
+    return [wide - narrow for narrow, wide in itertools.pairwise(levels)]
+
+
+def scipy_warp(f: np.ndarray, T: np.ndarray) -> np.ndarray:
+    """Inverse bilinear warp by SciPy."""
+    y, x = np.indices(f.shape)
+    u, v, w = np.linalg.inv(T) @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
+    return ndimage.map_coordinates(f, [v / w, u / w], order=1).reshape(f.shape)
+
+
+def numpy_splat(f: np.ndarray, T: np.ndarray) -> np.ndarray:
+    """Forward warp to four neighbours by numpy.bincount."""
+    y, x = np.indices(f.shape)
+    u, v, w = T @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
+    u, v = u / w, v / w
+    left, top = np.floor(u).astype(int), np.floor(v).astype(int)
+    total, weight = np.zeros(f.size), np.zeros(f.size)
+    for j in (0, 1):
+        for i in (0, 1):
+            share = np.abs(1 - j - (v - top)) * np.abs(1 - i - (u - left))
+            row, col = top + j, left + i
+            hit = (row >= 0) & (row < f.shape[0]) & (col >= 0) & (col < f.shape[1])
+            place = (row * f.shape[1] + col)[hit]
+            total += np.bincount(place, (share * f.ravel())[hit], f.size)
+            weight += np.bincount(place, share[hit], f.size)
+    return np.divide(total, weight, out=np.zeros(f.size), where=weight > 1e-6).reshape(f.shape)
+
+
+def scipy_mops(f: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """MOPS without rotation by SciPy."""
+    soft = ndimage.gaussian_filter(f, 2.5)
+    row, col = (5 * (part.ravel() - 3.5) for part in np.indices((8, 8)))
+    patches = ndimage.map_coordinates(soft, [places[:, 1:] + row, places[:, :1] + col], order=1)
+    return (patches - patches.mean(axis=1, keepdims=True)) / patches.std(axis=1, keepdims=True)
 
 
 def scipy_pyramid(f: np.ndarray) -> list[np.ndarray]:
@@ -134,11 +224,12 @@ def least_times(contestants: dict[str, Callable[[], Any]]) -> dict[str, float]:
 def main() -> int:
     """Print a line a task; 1 if an answer disagrees."""
     wrong = 0
-    for label, shape in (("512", (512, 512)), ("big", (1500, 2000))):
-        for task in tasks(scene(*shape), label):
+    small, big = scene(512, 512), scene(1500, 2000)
+    for listing in (tasks(small, "512"), point_tasks(small), tasks(big, "big")):
+        for task in listing:
             if ARGUMENTS.names and not any(name in task.name for name in ARGUMENTS.names):
                 continue
-            inner = np.s_[task.border : -task.border, task.border : -task.border]
+            inner = (np.s_[task.border : -task.border],) * 2 if task.border else ()
             answer = np.asarray(task.ours(), float)[inner]
             gaps = [task.measure(np.abs(answer - np.asarray(call(), float)[inner])) for call in task.peers.values()]
             agree = min(gaps) <= task.tolerance

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -144,6 +145,14 @@ def steady_picture(picture):
     raise TimeoutError("the picture does not come to rest")
 
 
+def next_picture(picture, act):
+    """Act, wait until the kernel has sent another picture, and look at it."""
+    before = picture.get_attribute("src")
+    act()
+    wait_for(lambda: picture.get_attribute("src") != before, 30)
+    return steady_picture(picture)
+
+
 def sharpness(picture):
     return np.abs(np.diff(picture, axis=1)).mean()
 
@@ -177,6 +186,41 @@ def test_more_blur_means_less_detail_on_the_map(notebook):
     for _ in range(20):
         handle.press("ArrowLeft")
     assert sharpness(steady_picture(picture)) > before
+
+
+def test_corners_are_dragged_with_the_mouse_and_moved_with_the_keys(notebook):
+    """The thermometer of lecture 07: pulling one corner of the square out leaves only a projective map."""
+    page = notebook("07_transforms.ipynb")
+    assert run_all(page) is True
+    panel = page.locator(".jp-OutputArea-output").filter(has_text="held to").first
+    panel.scroll_into_view_if_needed()
+    corner, picture = panel.locator('button[aria-label^="A:"]'), panel.locator("img.widget-image").first
+    assert corner.is_disabled()  # until the reader has committed a prediction
+    panel.locator("input[type=number]").first.fill("6")
+    panel.get_by_role("button", name="Commit").click()
+    corner.and_(page.locator("button:enabled")).wait_for()
+
+    def place():
+        return [float(v) for v in re.findall(r"-?[\d.]+", corner.get_attribute("aria-label").split(";")[0])]
+
+    def drag():
+        box = corner.bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] - 40, box["y"] - 20, steps=8)
+        page.mouse.up()
+
+    def press():
+        corner.focus()
+        corner.press("Shift+ArrowDown")
+
+    before, start = steady_picture(picture), place()
+    after, dragged = next_picture(picture, drag), place()
+    assert dragged[0] < start[0] - 20 and dragged[1] < start[1] - 10
+    assert np.abs(after - before).mean() > 0.5
+    pressed = next_picture(picture, press)
+    assert place() == [dragged[0], dragged[1] + 50]  # ten steps of 5
+    assert np.abs(pressed - after).mean() > 0.5
 
 
 def test_check_names_the_mistake_in_the_exercise(notebook):

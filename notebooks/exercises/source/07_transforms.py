@@ -24,8 +24,6 @@
 # is meant.
 
 # %%
-import itertools
-
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -643,7 +641,8 @@ def area_ratios(before, after):
     Returns an array of N (N - 1) (N - 2) / 6 numbers, for i < j < k in the order of itertools.combinations:
     012, 013, 014, ..., 023, 024, ..., 123, ...
     """
-    triples = itertools.combinations(range(len(before)), 3)
+    n = range(len(before))
+    triples = [(i, j, k) for i in n for j in n for k in n if i < j < k]
     return np.array([twice_area(after, *triple) / twice_area(before, *triple) for triple in triples])
 
 

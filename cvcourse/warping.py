@@ -214,7 +214,7 @@ def _filter_row(out, packed, shapes, x, y, mask, ellipse, method):
             continue
         major = max(wide[u], 1.0)
         minor = max(narrow[u], 1.0, major / PROBES)
-        spread = np.sqrt(major * major - minor * minor)  # a line of that length adds the variance that is missing
+        spread = np.sqrt((major - minor) * (major + minor))  # a line of that length adds the variance that is missing
         n = max(int(np.ceil(spread / minor - 1e-6)), 1)
         if n > 1:
             spread /= np.sqrt(1 - 1 / (n * n))  # n points on it vary less than the whole line

@@ -440,3 +440,10 @@ def test_arguments_are_left_alone():
     warp(image, T, antialias=True), splat(image, T), output_frame(T, image.shape)
     np.testing.assert_array_equal(image, IMAGE)
     np.testing.assert_array_equal(T, H)
+
+
+@pytest.mark.parametrize("scale", [0.3, 0.15, 0.12, 0.11, 0.7, 1 / 3])
+def test_a_prefiltered_constant_stays_constant_at_every_uniform_scale(scale):
+    """Both axes of the footprint are equal here, up to rounding of either sign."""
+    shrunk = warp(np.ones((50, 60)), np.diag([scale, scale, 1.0]), antialias=True)
+    np.testing.assert_allclose(shrunk.image[shrunk.mask], 1.0, rtol=1e-12)

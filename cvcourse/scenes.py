@@ -5,7 +5,7 @@ pixel shows the share of it that a shape covers, as a camera would record it.
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from cvcourse.homogeneous import random_generator
 from cvcourse.images import Array, require_image
@@ -146,6 +146,77 @@ def polygon(shape: tuple[int, int], corners: ArrayLike, blur: float = 0.0) -> Ar
         side = np.sign(turn[0]) * (ex * (y - py) - ey * (x - px)) / np.hypot(ex, ey)
         inside = np.minimum(inside, side)
     return coverage(inside, blur)
+
+
+ROOM = (-2.5, -1.0, 0.0), (2.5, 6.0, 2.8)
+"""Two opposite corners of the room of `room`, in metres: x right, y ahead, z up; the floor is z = 0."""
+
+BLOCKS = {
+    "post": ((1.0, 3.0, 0.0), (1.3, 3.3, 1.7)),
+    "chest": ((-1.8, 4.2, 0.0), (-0.8, 4.8, 1.2)),
+    "stool": ((-0.6, 2.6, 0.0), (-0.2, 3.0, 0.45)),
+}
+"""Two opposite corners of each block that stands in it; the last coordinate is its height."""
+
+PAINTED = {"door": ((0.2, 0.0), (1.1, 2.0)), "window": ((2.2, 0.9), (4.6, 2.1))}
+"""On the far wall by x and z, on the left wall by y and z."""
+
+
+def room(K: ArrayLike, R: ArrayLike, c: ArrayLike, shape: tuple[int, int], samples: int = 2) -> Array:
+    """Take a picture of a furnished room whose every length is known, by following a ray for each pixel.
+
+    Its floor has tiles of half a metre; see `ROOM`, `BLOCKS` and `PAINTED` for the sizes.
+
+    Parameters
+    ----------
+    K, R : array of shape (3, 3)
+        Of the camera, ``X_cam = R @ (X - c)``; the world's z points up.
+    c : array of shape (3,)
+        Inside the room, in metres.
+    shape : (int, int)
+        Height and width of the picture.
+    samples : int
+        Rays along each side of a pixel; their mean is its brightness.
+
+    Returns
+    -------
+    ndarray of shape (H, W)
+
+    Raises
+    ------
+    ValueError
+        If the camera is not inside the room.
+    """
+    c, low, high = (np.asarray(corner, dtype=np.float64) for corner in (c, *ROOM))
+    if c.shape != (3,) or not (np.all(c > low) and np.all(c < high)):
+        raise ValueError(f"the camera must stand inside the room, between {ROOM[0]} and {ROOM[1]}, got {c}")
+    rows, columns = (((np.arange(n * samples) + 0.5) / samples - 0.5) for n in shape)
+    x, y = np.meshgrid(columns, rows)
+    pixels = np.stack([x.ravel(), y.ravel(), np.ones(x.size)], axis=1)
+    rays = pixels @ (np.linalg.inv(np.asarray(K, float)).T @ np.asarray(R, float))  # R^T K^-1 x, row by row
+    rays[rays == 0] = 1e-12
+    exits = np.maximum((low - c) / rays, (high - c) / rays)
+    axis, t = exits.argmin(axis=-1), exits.min(axis=-1)
+    image = _walls(c + t[..., None] * rays, axis)
+    for first, last in BLOCKS.values():
+        near = np.minimum((first - c) / rays, (last - c) / rays)
+        far = np.maximum((first - c) / rays, (last - c) / rays).min(axis=-1)
+        entry = near.max(axis=-1)
+        hit = (entry < far) & (entry > 0) & (entry < t)
+        image[hit] = np.array([0.35, 0.55, 0.8])[near.argmax(axis=-1)[hit]]
+        t = np.where(hit, entry, t)
+    return image.reshape(shape[0], samples, shape[1], samples).mean(axis=(1, 3))
+
+
+def _walls(points: Array, axis: NDArray[np.intp]) -> Array:
+    """Brightness of the room's inside at points of its six faces, which lie across the given axes."""
+    x, y, z = np.moveaxis(points, -1, 0)
+    tiles = np.where((np.floor(2 * x) + np.floor(2 * y)) % 2 == 0, 0.3, 0.5)
+    image = np.select([axis == 0, axis == 1], [0.65, 0.75], np.where(z < 1, tiles, 0.95))
+    for (across, (low, high)), value in zip(((x, PAINTED["door"]), (y, PAINTED["window"])), (0.25, 1.0), strict=True):
+        inside = (across > low[0]) & (across < high[0]) & (z > low[1]) & (z < high[1])
+        image[inside & ((axis == 1) & (y > 1) if value < 1 else (axis == 0) & (x < 0))] = value
+    return image
 
 
 def add_gaussian_noise(image: Array, sigma: float, rng: np.random.Generator | int) -> Array:

@@ -12,10 +12,25 @@ from pathlib import Path
 
 import numpy as np
 
-from cvcourse import alignment, blobs, corners, descriptors, edges, filtering, ransac, sampling, transforms, warping
+from cvcourse import (
+    alignment,
+    blobs,
+    cameras,
+    corners,
+    descriptors,
+    edges,
+    filtering,
+    panoramas,
+    ransac,
+    sampling,
+    single_view,
+    transforms,
+    warping,
+)
 from cvcourse.images import Array
 
 SHRINK = np.diag([0.4, 0.2, 1.0])
+PINHOLE = np.array([[20, 0, 20], [0, 20, 16], [0, 0, 1.0]]), np.eye(3)  # K and R of a camera
 SQUARE = [(0, 0), (9, 0), (9, 9), (0, 9)]  # corners, for the fits of transforms
 
 CALLS: list[tuple[str, Callable[[Array], object]]] = [
@@ -55,6 +70,10 @@ CALLS: list[tuple[str, Callable[[Array], object]]] = [
     ("homography", lambda image: alignment.fit_homography(SQUARE, SQUARE)),
     ("ransac", lambda image: ransac.ransac(SQUARE, SQUARE, ransac.HOMOGRAPHY, 1.0, rng=0)),
     ("ransac of homographies", lambda image: ransac.ransac_homography(SQUARE, SQUARE, 1.0, rng=0)),
+    ("undistort", lambda image: cameras.undistort(SQUARE, cameras.NO_DISTORTION)),
+    ("segments", lambda image: single_view.detect_segments(image)),
+    ("cylinder", lambda image: panoramas.cylinder(image, 20.0)),
+    ("panorama", lambda image: panoramas.render(image, *PINHOLE, panoramas.Canvas("sphere", 20.0, (-5, -5), (11, 11)))),
 ]
 """(label, function of a tiny image): together they reach every specialisation a lecture can."""
 

@@ -111,3 +111,30 @@ def test_noise_has_its_size_and_repeats():
 def test_says_why_it_refuses(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def camera(c=(0.0, 0.0, 1.5)):
+    K = np.array([[150.0, 0, 79.5], [0, 150, 59.5], [0, 0, 1]])
+    return K, np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]), np.array(c)
+
+
+def test_the_room_is_where_its_sizes_say():
+    """A pixel well inside the image of each thing, and one just above its top, on either side of its edge."""
+    K, R, c = camera()
+    image = scenes.room(K, R, c, (150, 160))
+
+    def pixel(X):
+        x, y, w = K @ R @ (np.array(X) - c)
+        return image[round(y / w), round(x / w)]
+
+    for name, (low, high) in scenes.BLOCKS.items():
+        middle = (low[0] + high[0]) / 2
+        front = pixel((middle, low[1], high[2] - 0.08))
+        assert front == pytest.approx(0.55), name
+        assert abs(pixel((middle, high[1], high[2] + 0.1)) - front) > 0.04, name
+    assert pixel((0.6, 6, 1.9)) == pytest.approx(0.25) and pixel((0.6, 6, 2.15)) == pytest.approx(0.75)
+
+
+def test_the_room_is_seen_from_inside():
+    with pytest.raises(ValueError, match="inside the room"):
+        scenes.room(*camera((0, -2, 1.5)), (12, 16))

@@ -625,7 +625,7 @@ def _levenberg_marquardt(
     cost, damping = float(np.sum(found[0] ** 2)), 1e-5
     blocks = _normal_blocks(*found, free)
     for _ in range(60):
-        shared, own = _step(*blocks, damping)
+        shared, own = _step(blocks, damping)
         step = np.zeros(len(free))
         step[free] = shared
         trial = move(state, step, own)
@@ -665,8 +665,9 @@ def _normal_blocks(residuals: Array, J: Array, free: Array) -> tuple[Array, Arra
     )
 
 
-def _step(U: Array, W: Array, V: Array, g: Array, h: Array, damping: float) -> tuple[Array, Array]:
+def _step(blocks: tuple[Array, ...], damping: float) -> tuple[Array, Array]:
     """Solve the damped normal equations: first the shared numbers, Eq. (14.19), then each pose."""
+    U, W, V, g, h = blocks
     U, V = U.copy(), V.copy()
     U[np.diag_indices(len(U))] *= 1 + damping
     k = np.arange(V.shape[1])

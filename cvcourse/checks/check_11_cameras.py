@@ -198,7 +198,7 @@ def test_only_what_is_in_front(student, atlas, rng):
     check_mask(student, atlas, x, depth, shape, truth, "edges")
 
 
-def _photo(K, R, c, X, move=None, **options):
+def _photo(K, R, c, X, move=None):
     """Coordinate by coordinate; wrong versions change one thing each."""
     X_cam = np.einsum("ij,...j->...i", R, X - c) if move is None else move(R, c, np.asarray(X, dtype=float))
     u, v, w = (sum(K[i, j] * X_cam[..., j] for j in range(3)) for i in range(3))
@@ -264,8 +264,7 @@ def photograph(K, R, c, X):
     "q1", says="K acts transposed: K stands to the left of columns; rows of points need its transpose on their right"
 )
 def photograph(K, R, c, X):
-    x, depth = _photo(K.T, R, c, X)
-    return x, depth
+    return _photo(K.T, R, c, X)
 
 
 @wrong("q1", says="the depth is the distance from the camera: it should be the part along the view, Z of the camera")
@@ -316,10 +315,7 @@ def photograph(K, R, c, X):
     x, depth = np.zeros((*X.shape[:-1], 2)), np.zeros(X.shape[:-1])
     for at in np.ndindex(*X.shape[:-1]):
         step = [a - b for a, b in zip(X[at].tolist(), c.tolist())]
-        X_cam = [
-            math.sumprod(row, step) if hasattr(math, "sumprod") else sum(map(float.__mul__, row, step))
-            for row in R.tolist()
-        ]
+        X_cam = [sum(r * a for r, a in zip(row, step)) for row in R.tolist()]
         u, v, w = (sum(k * a for k, a in zip(row, X_cam)) for row in K.tolist())
         x[at], depth[at] = (u / w, v / w), X_cam[2]
     return x, depth
@@ -1289,7 +1285,8 @@ def read_pose(K, A, v, X, x, tol=2.0):
 
 @wrong(
     "q5",
-    says="no camera with y up and z backward is found: S stands on the left of B, and turns y and z round, as one alone would mirror",
+    says="no camera with y up and z backward is found: S stands on the left of B, and turns y and z round; one alone "
+    "would be a mirror",
 )
 def read_pose(K, A, v, X, x, tol=2.0):
     return _choose(K, A, v, X, x, tol, axes=(OURS,))

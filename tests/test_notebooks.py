@@ -3,6 +3,7 @@
 The lectures themselves are run by nbval: ``pytest notebooks``.
 """
 
+import ast
 import base64
 import copy
 import io
@@ -245,3 +246,59 @@ def test_the_map_lists_twenty_lectures_and_links_those_that_are_there():
         assert f"]({path.name})" in text
         assert f"](exercises/{path.name})" in text
         assert Path(NOTEBOOKS / "exercises" / path.name).exists()
+
+
+def global_uses(node: ast.AST) -> set[str]:
+    """Names that a function reads and doesn't bind itself."""
+    names = [n for n in ast.walk(node) if isinstance(n, ast.Name)]
+    functions = [n for n in ast.walk(node) if isinstance(n, ast.FunctionDef | ast.Lambda)]
+    own = {a.arg for f in functions for a in (*f.args.args, *f.args.kwonlyargs)}
+    own |= {n.id for n in names if isinstance(n.ctx, ast.Store)}
+    return {n.id for n in names if isinstance(n.ctx, ast.Load)} - own
+
+
+def bound_at_top(node: ast.stmt) -> set[str]:
+    """Names that a statement of a cell binds; those of comprehensions are their own."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    inner = {
+        name
+        for part in ast.walk(node)
+        if isinstance(part, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp)
+        for loop in part.generators
+        for name in ast.walk(loop.target)
+    }
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n not in inner}
+
+
+def overwritten(cells: list[str]) -> list[str]:
+    """Names that a control's function reads, directly or through others, and that a later cell binds anew."""
+    trees = [ast.parse(cell) for cell in cells]
+    bound = [set().union(*map(bound_at_top, tree.body)) for tree in trees]
+    found = []
+    for j, tree in enumerate(trees):
+        calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "explore"]
+        waiting, seen = [call.args[0].id for call in calls], set()
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            found += [name] if any(name in later for later in bound[j + 1 :]) else []
+            known = [n for t in trees[: j + 1] for n in t.body if isinstance(n, ast.FunctionDef) and n.name == name]
+            waiting += [use for function in known[-1:] for use in global_uses(function)]
+    return found
+
+
+@pytest.mark.parametrize("path", LECTURES, ids=lambda path: path.stem)
+def test_no_control_depends_on_what_a_later_cell_changes(path):
+    """A reader runs all cells and then moves the controls; the sweep moves them when they are made."""
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert overwritten(cells) == []
+
+
+def test_a_control_that_a_later_cell_breaks_is_found():
+    cells = ["f = 2", "def half(x):\n    return x / f", "def show(x=1):\n    return half(x)", "explore(show, x=1)"]
+    assert overwritten(cells) == []
+    assert overwritten([*cells, "squares = [f for f in range(3)]"]) == []
+    assert overwritten([*cells, "for f in range(3):\n    print(f)"]) == ["f"]

@@ -761,10 +761,10 @@ controls.explore(
 #    ray of the first, closes it. Zhang takes several views, and what is unknown of each view is only its pose: that
 #    the two columns of each $R$ are orthonormal replaces the points outside the plane.
 # 2. $\mathbf r_1$ and $\mathbf r_2$ are parallel to the image in each view, so all have the same vanishing line (at
-#    infinity), and the same two equations, in which only the upper left 2 × 2 block of $B$ occurs. The rank is 2 of
-#    5. Such a view is a square grid with the spacing $f a/t_z$: twice the focal length from twice the distance gives
-#    the same picture, and so does another principal point with the board moved sideways. Other distances do not help,
-#    as $t_z$ is unknown in each view. (Only the ratio $f_x/f_y$ and the skew are determined.)
+#    infinity), and the same two equations, in which only the upper left 2 × 2 block of $B$ occurs. The rank is 2
+#    instead of five. Such a view is a square grid with the spacing $f a/t_z$: twice the focal length from twice the
+#    distance gives the same picture, and so does another principal point with the board moved sideways. Other
+#    distances do not help, as $t_z$ is unknown in each view. (Only the ratio $f_x/f_y$ and the skew are determined.)
 # 3. 3 views of 12 corners are $M = 72$ residuals, and the parameters are $4 + 40 + 18 = 62$. With $M - p = 10$,
 #    $\sigma = 0.12\sqrt{72/10} = 0.32$ px; before it was $0.31\sqrt{72/50} = 0.37$ px: hardly a difference, so most
 #    of the "gain" is fitted noise. Tests: the standard deviations of Eq. (8) with the corrected $\sigma$ (those of

@@ -233,7 +233,7 @@ def _unit(directions: ArrayLike) -> Array:
 
 
 def to_surface(directions: ArrayLike, surface: str, scale: float = 1.0) -> Array:
-    """Project directions onto a plane z = 1, a cylinder about y, or a sphere, and unroll it: Eqs. (12.7)-(12.10).
+    """Project directions onto a plane z = 1, a cylinder about y, or a sphere, and unroll it: Eqs. (12.7)-(12.9).
 
     Parameters
     ----------
@@ -304,7 +304,7 @@ def from_surface(points: ArrayLike, surface: str, scale: float = 1.0) -> Array:
 
 @njit(**FAST)
 def _cylinder_loop(f, column, stretch):
-    """Eq. (12.9): where a pixel comes from in x depends on its column only, and its y is linear in the row."""
+    """Eq. (12.10): where a pixel comes from in x depends on its column only, and its y is linear in the row."""
     height, width = f.shape
     middle = f.dtype.type((height - 1) / 2)
     half, right, bottom = f.dtype.type(-0.5), f.dtype.type(width - 1), f.dtype.type(height - 1)
@@ -327,7 +327,7 @@ def _cylinder_loop(f, column, stretch):
 
 
 def cylinder(image: Array, focal: float) -> Warped:
-    """Lay a picture onto the cylinder of radius `focal` about its camera's vertical axis, Eq. (12.9).
+    """Lay a picture onto the cylinder of radius `focal` about its camera's vertical axis, Eq. (12.10).
 
     Pictures of a camera that pans then differ by a shift.
 

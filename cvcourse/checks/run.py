@@ -91,6 +91,7 @@ def run_checks(path: Path, student: Student, question: str | None = None, seed: 
     """
     plugin = _Plugin(student, question, seed)
     options = ["-q", "--disable-plugin-autoload", "--noconftest", "--import-mode=importlib"]
+    options.append("--tb=native")  # nobody reads the traceback, and pytest's own form takes most of a check's time
     # the last two would collect all garbage after each check, most of its time
     for needless in ("cacheprovider", "unraisableexception", "threadexception"):
         options += ["-p", f"no:{needless}"]

@@ -16,15 +16,21 @@ from cvcourse import (
     alignment,
     blobs,
     cameras,
+    classification,
     corners,
     descriptors,
     edges,
     filtering,
+    neural_networks,
     panoramas,
+    photometric_stereo,
     ransac,
     sampling,
     single_view,
+    stereo,
+    structure_from_motion,
     transforms,
+    two_view,
     warping,
 )
 from cvcourse.images import Array
@@ -32,6 +38,71 @@ from cvcourse.images import Array
 SHRINK = np.diag([0.4, 0.2, 1.0])
 PINHOLE = np.array([[20, 0, 20], [0, 20, 16], [0, 0, 1.0]]), np.eye(3)  # K and R of a camera
 SQUARE = [(0, 0), (9, 0), (9, 9), (0, 9)]  # corners, for the fits of transforms
+SPACE = np.random.default_rng(0).uniform(1, 2, (12, 3))  # points before two cameras, one unit apart
+FIRST, SECOND = SPACE[:, :2] / SPACE[:, 2:], (SPACE[:, :2] - [1, 0]) / SPACE[:, 2:]
+TURNS = np.stack([np.eye(3)] * 3)
+AHEAD = np.eye(3) + np.array([0, 0, 5])
+THREE = structure_from_motion.Cameras(TURNS * [50, 50, 1], np.zeros((3, 2)), TURNS, AHEAD)
+CUBE = np.array([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float)
+SEEN = structure_from_motion.Seen(np.repeat(np.arange(3), 8), np.tile(np.arange(8), 3), np.zeros((24, 2)))
+LIGHTS = np.array([photometric_stereo.light_direction(azimuth, 1.0) for azimuth in (0.0, 2.0, 4.0)])
+
+
+def _volumes(image: Array) -> object:
+    found = []
+    for cost in stereo.COSTS:
+        volume = stereo.cost_volume(image, image, (-2, 3), cost, 3)
+        smooth = [stereo.semi_global(volume, 0.1, 0.5, guide) for guide in (None, image)]
+        found.append([stereo.winner(volume), stereo.winner(smooth[1]), stereo.winner(stereo.seen_from_right(volume))])
+    return [found, stereo.is_flat(volume), stereo.best_path(volume.cost[0], 0.1, 0.2)]
+
+
+def _two_views(image: Array) -> object:
+    K, P = np.eye(3), np.eye(3, 4)
+    fits = [two_view.fit_fundamental(FIRST, SECOND), two_view.seven_point(FIRST[:7], SECOND[:7])]
+    fits += [two_view.five_point(FIRST, SECOND)]
+    found = [two_view.ransac_fundamental(FIRST, SECOND, 0.01, rng=0)]
+    found += [two_view.ransac_essential(FIRST, SECOND, K, K, 0.01, rng=0)]
+    other = P - np.outer([1, 0, 0], [0, 0, 0, 1])
+    points = [two_view.triangulate(P, other, FIRST, SECOND, method) for method in two_view.METHODS]
+    return [fits, [one.inliers for one in found], points]
+
+
+def _bundle(image: Array) -> object:
+    for terms in ((), ("f",), ("f", "k1"), ("f", "k1", "k2")):
+        structure_from_motion.jacobian_blocks(THREE, CUBE, SEEN, terms)
+        structure_from_motion.bundle_adjust(THREE, CUBE, SEEN, terms=terms)
+    links = structure_from_motion.link_tracks({(0, 1): [(0, 0)]}, (1, 1))
+    return [
+        structure_from_motion.parallax(THREE, CUBE, SEEN),
+        links,
+        structure_from_motion.reproject(THREE, CUBE, SEEN),
+    ]
+
+
+def _shading(image: Array) -> object:
+    normals = photometric_stereo.surface_normals(image)
+    pictures = photometric_stereo.shade(normals, image, LIGHTS)
+    weights = photometric_stereo.trimmed_weights(pictures, 0, 0)
+    found = [
+        photometric_stereo.fit_normals(pictures, LIGHTS, weights=one) for one in (None, weights, image + 0 * pictures)
+    ]
+    slopes = photometric_stereo.slopes(normals)
+    lit = photometric_stereo.cast_shadows(image, LIGHTS[0])
+    return [found, photometric_stereo.integrate(*slopes), photometric_stereo.integrate_periodic(*slopes), lit]
+
+
+def _neighbors(image: Array) -> object:
+    labels = np.arange(len(image)) % 3
+    return [classification.knn_predict(image, labels, image, 3, metric) for metric in classification.METRICS]
+
+
+def _network(image: Array) -> object:
+    nn = neural_networks
+    layers = [nn.Conv(2), nn.MaxPool(), nn.Conv(2, stride=2), nn.MaxPool(3), nn.BatchNorm(), nn.AveragePool()]
+    network = nn.Network(layers, (1, *image.shape), 0, image.dtype)
+    return network.backward(network.forward(image[None, None], train=True), to_input=True)
+
 
 CALLS: list[tuple[str, Callable[[Array], object]]] = [
     ("correlate", lambda image: filtering.correlate(image, [[1, 2]])),
@@ -74,6 +145,12 @@ CALLS: list[tuple[str, Callable[[Array], object]]] = [
     ("segments", lambda image: single_view.detect_segments(image)),
     ("cylinder", lambda image: panoramas.cylinder(image, 20.0)),
     ("panorama", lambda image: panoramas.render(image, *PINHOLE, panoramas.Canvas("sphere", 20.0, (-5, -5), (11, 11)))),
+    ("stereo", _volumes),
+    ("two views", _two_views),
+    ("bundle adjustment", _bundle),
+    ("photometric stereo", _shading),
+    ("nearest neighbours", _neighbors),
+    ("neural network", _network),
 ]
 """(label, function of a tiny image): together they reach every specialisation a lecture can."""
 

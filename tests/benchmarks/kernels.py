@@ -25,10 +25,24 @@ for variable in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
-from scipy import ndimage, spatial  # noqa: E402
+from scipy import fft, ndimage, spatial  # noqa: E402
 from skimage import feature, restoration, transform  # noqa: E402
 
-from cvcourse import alignment, blobs, corners, descriptors, edges, filtering, sampling, warping  # noqa: E402
+from cvcourse import (  # noqa: E402
+    alignment,
+    blobs,
+    classification,
+    corners,
+    descriptors,
+    edges,
+    filtering,
+    photometric_stereo,
+    ransac,
+    sampling,
+    stereo,
+    two_view,
+    warping,
+)
 from cvcourse.homogeneous import transform_points  # noqa: E402
 
 try:
@@ -147,6 +161,126 @@ def point_tasks(f: np.ndarray) -> Iterator[Task]:
         yield Task(f"dlt of {n} pairs", ours, peers, 1e-4, border=0)
 
 
+def geometry_tasks(f: np.ndarray) -> Iterator[Task]:
+    """List the tasks on pairs of points with outliers, on two views, and on a stereo pair."""
+    rng = np.random.default_rng(3)
+    H = np.array([[1.1, 0.2, 30.0], [-0.1, 0.9, 12.0], [4e-4, -2e-4, 1.0]])
+    src = rng.uniform(0, 640, (1000, 2))
+    dst = transform_points(H, src) + rng.normal(size=src.shape)
+    dst[rng.permutation(1000)[:500]] = rng.uniform(0, 640, (500, 2))
+    mapped = lambda T: transform_points(T / T[2, 2], src[:50])  # noqa: E731
+    peers = opencv(lambda: mapped(cv2.findHomography(src, dst, cv2.RANSAC, 3.0)[0]))
+    if peers:  # compared by where they carry points, in pixels
+        ours = lambda: mapped(ransac.ransac_homography(src, dst, 3.0, rng=0).model)  # noqa: E731
+        yield Task("ransac homography 50 %", ours, peers, 1.0, border=0)
+    X = rng.uniform([-2, -2, 4], [2, 2, 8], (1000, 3))
+    K, P = np.diag([500.0, 500.0, 1.0]), np.eye(3, 4)
+    other = np.column_stack([np.eye(3), [-1.0, 0.1, 0.2]])
+    x1, x2 = ((X @ (K @ Q)[:, :3].T + (K @ Q)[:, 3]) for Q in (P, other))
+    x1, x2 = x1[:, :2] / x1[:, 2:], x2[:, :2] / x2[:, 2:]
+    unit = lambda F: np.abs(F / np.linalg.norm(F))  # noqa: E731
+    peers = opencv(lambda: unit(cv2.findFundamentalMat(x1, x2, cv2.FM_8POINT)[0]))
+    if peers:
+        yield Task("8-point of 1000 pairs", lambda: unit(two_view.fit_fundamental(x1, x2)), peers, 1e-6, border=0)
+        peers = {"OpenCV": lambda: (lambda h: h[:3] / h[3])(cv2.triangulatePoints(K @ P, K @ other, x1.T, x2.T)).T}
+        ours = lambda: two_view.triangulate(K @ P, K @ other, x1, x2)  # noqa: E731
+        yield Task("triangulate 1000 points", ours, peers, 1e-6, border=0)
+    left = f[:375, :450]
+    right = np.ascontiguousarray(np.roll(left, -20, axis=1))
+    peers = {"NumPy": lambda: numpy_ssd(left, right)}
+    ours = lambda: stereo.winner(stereo.cost_volume(left, right, (0, 63), "ssd", 9), subpixel=False)  # noqa: E731
+    yield Task("ssd 450x375 of 64", ours, peers, 0, border=90, measure=np.median)
+
+
+def learning_tasks() -> Iterator[Task]:
+    """List the tasks of classification: 5000 training and 1000 test rows of 3072 numbers."""
+    rng = np.random.default_rng(4)
+    train, test = rng.random((5000, 3072)).astype("f4"), rng.random((1000, 3072)).astype("f4")
+    labels = rng.integers(0, 10, 5000)
+    peers = {"NumPy": lambda: np.sort(numpy_nearest(train, test), axis=1)}
+    ours = lambda: np.sort(classification.nearest_neighbors(train, test, 5).indices, axis=1)  # noqa: E731
+    yield Task("5 nearest", ours, peers, 0.01, border=0, measure=np.median)
+    once = classification.Training("plain", 1e-4, 1, 200)
+    peers = {"NumPy": lambda: numpy_sgd(train, labels)}
+    # ours also trains the constants and shuffles: the weights are small and agree nearly
+    ours = lambda: classification.fit_linear(train, labels, training=once).W  # noqa: E731
+    yield Task("softmax SGD", ours, peers, 1e-4, border=0)
+    peers = {"SciPy": lambda: spatial.distance.cdist(test[:300, :784], train[:2000, :784], "cityblock")}
+    ours = lambda: classification.distances(test[:300, :784], train[:2000, :784], "l1")  # noqa: E731
+    yield Task("l1 300x2000x784", ours, peers, 1e-2, border=0)
+
+
+def numpy_ssd(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Winners of the sums of squared differences, by a box filter for each disparity."""
+    cost = np.full((64, *left.shape), np.inf, left.dtype)
+    for d in range(64):
+        cost[d, :, d:] = ndimage.uniform_filter((left[:, d:] - right[:, : left.shape[1] - d]) ** 2, 9)
+    return cost.argmin(axis=0)
+
+
+def numpy_nearest(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Find the five nearest rows by one matrix product."""
+    return np.argpartition((train * train).sum(1) - 2 * test @ train.T, 5, axis=1)[:, :5]
+
+
+def numpy_sgd(x: np.ndarray, y: np.ndarray, rate: float = 1e-4, batch: int = 200) -> np.ndarray:
+    """Go once through the rows, downhill on the cross-entropy."""
+    w = np.zeros((x.shape[1], 10), x.dtype)
+    for i in range(0, len(x), batch):
+        a, b = x[i : i + batch], y[i : i + batch]
+        p = a @ w
+        p -= p.max(1, keepdims=True)
+        np.exp(p, out=p)
+        p /= p.sum(1, keepdims=True)
+        p[np.arange(len(b)), b] -= 1
+        w -= np.float32(rate / len(b)) * (a.T @ p)
+    return w
+
+
+def shading_tasks() -> Iterator[Task]:
+    """List the tasks of photometric stereo: 12 lights on a smooth surface, and depth from its slopes."""
+    for height, width in ((512, 512), (1500, 2000)):
+        y, x = np.mgrid[:height, :width].astype("f4")
+        z = 30 * np.exp(-((x - width / 2) ** 2 + (y - height / 2) ** 2) / (2 * (width / 6) ** 2)) + 4 * np.sin(
+            x / 23
+        ) * np.cos(y / 31)
+        q, p = np.gradient(z)
+        if height == 512:
+            lights = np.array([photometric_stereo.light_direction(a, 1.2) for a in 2 * np.pi * np.arange(12) / 12])
+            images = photometric_stereo.shade(
+                photometric_stereo.surface_normals(z), np.full(z.shape, 0.7, "f4"), lights
+            )
+            peers = {"NumPy": lambda i=images, l=lights.astype("f4"): numpy_normals(i, l)}
+            ours = lambda i=images, l=lights: photometric_stereo.fit_normals(i, l).normals  # noqa: E731
+            yield Task("normals of 12 lights 512", ours, peers, 1e-4, border=0)
+        peers = {"SciPy": lambda p=p, q=q: scipy_depth(p, q)}
+        # heights of some 35 pixels, summed in float32 over up to 2000 of them
+        yield Task(f"depth {height}", lambda p=p, q=q: photometric_stereo.integrate(p, q), peers, 0.1, border=0)
+
+
+def numpy_normals(images: np.ndarray, lights: np.ndarray) -> np.ndarray:
+    """Multiply all pixels by the pseudoinverse."""
+    g = np.linalg.pinv(lights) @ images.reshape(len(images), -1)
+    return (g / np.linalg.norm(g, axis=0)).T.reshape(*images.shape[1:], 3)
+
+
+def scipy_depth(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Solve Poisson's equation by cosine transforms."""
+    dp, dq = (p[:, :-1] + p[:, 1:]) / 2, (q[:-1] + q[1:]) / 2
+    f = np.zeros_like(p)
+    f[:, :-1] -= dp
+    f[:, 1:] += dp
+    f[:-1] -= dq
+    f[1:] += dq
+    f = fft.dctn(f, type=2)
+    v, u = (2 - 2 * np.cos(np.pi * np.arange(k, dtype=p.dtype) / k) for k in p.shape)
+    size = v[:, None] + u
+    size[0, 0] = 1
+    f /= size
+    f[0, 0] = 0
+    return fft.idctn(f, type=2)
+
+
 def scipy_harris(f: np.ndarray) -> np.ndarray:
     """Harris' response by SciPy."""
     Ix, Iy = (ndimage.gaussian_filter(f, 1.0, order=order) for order in ((0, 1), (1, 0)))
@@ -225,7 +359,8 @@ def main() -> int:
     """Print a line a task; 1 if an answer disagrees."""
     wrong = 0
     small, big = scene(512, 512), scene(1500, 2000)
-    for listing in (tasks(small, "512"), point_tasks(small), tasks(big, "big")):
+    listings = tasks(small, "512"), point_tasks(small), geometry_tasks(small), shading_tasks(), learning_tasks()
+    for listing in (*listings, tasks(big, "big")):
         for task in listing:
             if ARGUMENTS.names and not any(name in task.name for name in ARGUMENTS.names):
                 continue

@@ -250,8 +250,8 @@ def shading_tasks() -> Iterator[Task]:
             images = photometric_stereo.shade(
                 photometric_stereo.surface_normals(z), np.full(z.shape, 0.7, "f4"), lights
             )
-            peers = {"NumPy": lambda i=images, l=lights.astype("f4"): numpy_normals(i, l)}
-            ours = lambda i=images, l=lights: photometric_stereo.fit_normals(i, l).normals  # noqa: E731
+            peers = {"NumPy": lambda i=images, toward=lights: numpy_normals(i, toward.astype("f4"))}
+            ours = lambda i=images, toward=lights: photometric_stereo.fit_normals(i, toward).normals  # noqa: E731
             yield Task("normals of 12 lights 512", ours, peers, 1e-4, border=0)
         peers = {"SciPy": lambda p=p, q=q: scipy_depth(p, q)}
         # heights of some 35 pixels, summed in float32 over up to 2000 of them

@@ -545,7 +545,7 @@ def best_path(cost: ArrayLike, p1: float, p2: float) -> Path:
 
     Examples
     --------
-    >>> best_path([[0, 2, 2], [2, 1, 0], [0, 2, 2]], p1=1, p2=3)  # the middle pixel alone would choose 2
+    >>> best_path([[0, 2, 9], [5, 1, 0], [0, 2, 9]], p1=1, p2=3)  # the middle pixel alone would choose 2
     Path(chosen=array([0, 1, 0]), cost=3.0)
     """
     cost = np.asarray(cost, dtype=np.float64)
@@ -608,7 +608,7 @@ def semi_global(volume: CostVolume, p1: float, p2: float, guide: Array | None = 
 
     Examples
     --------
-    >>> volume = CostVolume(np.array([[[0, 2, 2], [2, 1, 0], [0, 2, 2.0]]]), 0)
+    >>> volume = CostVolume(np.array([[[0, 2, 9], [5, 1, 0], [0, 2, 9.0]]]), 0)
     >>> winner(semi_global(volume, 1.0, 3.0, paths=2), subpixel=False)
     array([[0., 1., 0.]])
     """
@@ -1011,7 +1011,7 @@ def rectify(P_left: ArrayLike, P_right: ArrayLike, shape: tuple[int, int]) -> Re
     Examples
     --------
     >>> P = [cameras.projection_matrix(np.diag([300.0, 300, 1]), np.eye(3), (c, 0, 0)) for c in (0, 0.25)]
-    >>> rectify(*P, (200, 300)).baseline
+    >>> rectify(*P, (200, 300)).baseline.__round__(9)
     0.25
     """
     (K1, R1, c1), (K2, R2, c2) = (cameras.decompose_projection(P)[:3] for P in (P_left, P_right))

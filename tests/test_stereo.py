@@ -470,6 +470,8 @@ def test_pictures_of_two_sizes_and_hopeless_pairs_are_refused():
         match(LEFT, RIGHT[:-1], (0, 5))
     with pytest.raises(ValueError, match="two whole numbers"):
         match(LEFT, RIGHT, (0, 5.5))
+    with pytest.raises(ValueError, match="no pixel agrees from both sides"):
+        match(LEFT, RIGHT, (39, 40))  # two candidates: each winner is an end of the range
 
 
 # --- filling

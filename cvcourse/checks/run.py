@@ -12,14 +12,17 @@ import numpy as np
 import pytest
 
 from cvcourse.checks import atlas
-from cvcourse.checks.student import LocalStudent, Student
+from cvcourse.checks.student import LocalStudent, Student, StudentError
 
 FOLDER = Path(__file__).parent
 UNREADABLE = "the check could not work with what your function returned"
 
 
 class Row(NamedTuple):
-    """What one check found: `message` is empty if it passed."""
+    """What one check found: `message` is empty if it passed.
+
+    `mistake` is the sentence of the atlas in the message, if the check recognised a mistake.
+    """
 
     question: str
     test: str
@@ -27,6 +30,7 @@ class Row(NamedTuple):
     points: float
     passed: bool
     message: str
+    mistake: str = ""
 
 
 class CheckFailure(RuntimeError):
@@ -69,15 +73,18 @@ class _Plugin:
         if report.when != "call" and not report.failed:
             return report
         question, points = item.get_closest_marker("q").args
-        message = ""
+        message = mistake = ""
         if report.failed:
             if report.when != "call":
                 raise CheckFailure(f"{item.name} broke: {call.excinfo.exconly()}")
             message = str(call.excinfo.value).split("\nassert ")[0].strip()
             if not call.excinfo.errisinstance(AssertionError):
                 message = f"{UNREADABLE}: {call.excinfo.typename}: {message}"
+            elif not call.excinfo.errisinstance(StudentError):  # whose words may be the student's own
+                says = [v.says for v in getattr(item.module, "WRONG", []) if v.question == question]
+                mistake = max((sentence for sentence in says if sentence in message), key=len, default="")
         title = (item.function.__doc__ or item.name).strip().splitlines()[0]
-        self.rows.append(Row(question, item.name, title, points, report.passed, message))
+        self.rows.append(Row(question, item.name, title, points, report.passed, message, mistake))
         return report
 
 

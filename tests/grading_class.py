@@ -1,7 +1,9 @@
 """For the tests of the grader: an exercise of its own, notebooks for it, and a normal user to grade as."""
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -236,7 +238,9 @@ def _gate(path: Path) -> Path | None:
 
 def make_place() -> Place:
     """Make a place; without a sandbox the tests can't run, which on a CI machine is a failure."""
-    place = Place(Path(tempfile.mkdtemp(prefix="grading-")))
+    folder = tempfile.mkdtemp(prefix="grading-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    place = Place(Path(folder))
     probe = [*as_normal_user(place.folder), "bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"]
     try:
         done = subprocess.run(probe, env=place.environment(), cwd="/", capture_output=True, text=True, check=False)

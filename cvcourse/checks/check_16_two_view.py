@@ -134,7 +134,10 @@ def test_fundamental(student, atlas, rng):
     assert off.max() < 1e-6, f"the points lie up to {off.max():.3g} px from their lines"
 
 
-@wrong("q1", says="R and [t]× are exchanged: t × (R X₁) turns first, then takes the cross product")
+@wrong(
+    "q1",
+    says="R and [t]× are exchanged (np.cross(t, R), which crosses the *rows* of R, does so too): t × (R X₁) turns first",
+)
 def essential(R, t):
     return R @ cross(t)
 
@@ -147,11 +150,6 @@ def essential(R, t):
 @wrong("q1", says="t is replaced by the second camera's centre −Rᵀt: in camera 2's frame the baseline is t itself")
 def essential(R, t):
     return cross(-R.T @ t) @ R
-
-
-@wrong("q1", says="np.cross(t, R) crosses t with the *rows* of R; [t]× R crosses it with the columns")
-def essential(R, t):
-    return np.cross(t, R)
 
 
 @wrong("q1", says="Rᵀ in place of R: this E belongs to cameras with X₁ = R X₂ + t")
@@ -631,6 +629,7 @@ def eight_point(x1, x2):
 # ---------------------------------------------------------------------------------------------
 # Question 5: epipoles
 
+BY_ROWS = "The cross product of the first two rows (or columns) is 0 if one of them is, and exact only if the rank is 2"
 LENGTH = "the epipoles should have length 1"
 
 
@@ -642,15 +641,17 @@ def epipoles_truth(F):
 def compare_epipoles(student, atlas, F, truth, atol):
     answer = two_of(student.epipoles(F), "(e1, e2)")
     assert not student.changed, CHANGED
-    looks = [(says, look) for says, look in atlas("epipoles", F).items() if isinstance(look, tuple) and len(look) == 2]
-    for k, name in enumerate(("e1", "e2")):
-        mine = {says: aligned(look[k], truth[k]) for says, look in looks}
-        given = array_of(answer[k], (3,), name)
-        for says, look in mine.items():  # a mistake in the length alone must be seen before it is scaled away
-            if says == LENGTH and np.shape(look) == (3,):
-                continue
-        expect(aligned(given, truth[k]), truth[k], mine, atol=atol, what=f"{name}, to length 1,")
-        assert abs(linalg.norm(given) - 1) < 1e-9, f"{LENGTH}, got {linalg.norm(given):.4g} for {name}"
+    given = [array_of(e, (3,), name) for e, name in zip(answer, ("e1", "e2"), strict=True)]
+    for e, name in zip(given, ("e1", "e2"), strict=True):
+        assert e.any(), f"{name} is zero. {BY_ROWS}"
+    looks = {}
+    for says, look in atlas("epipoles", F).items():
+        if isinstance(look, tuple) and len(look) == 2 and all(np.shape(e) == (3,) for e in look):
+            looks[says] = np.concatenate([aligned(e, v) for e, v in zip(look, truth, strict=True)])
+    found = np.concatenate([aligned(e, v) for e, v in zip(given, truth, strict=True)])
+    expect(found, np.concatenate(truth), looks, atol=atol, what="[e1 e2], each to length 1,")
+    for e, name in zip(given, ("e1", "e2"), strict=True):
+        assert abs(linalg.norm(e) - 1) < 1e-9, f"{LENGTH}, got {linalg.norm(e):.4g} for {name}"
 
 
 @pytest.mark.q("q5", 1)
@@ -706,10 +707,7 @@ def epipoles(F):
     return tuple(e / np.abs(e).max() for e in epipoles_truth(F))
 
 
-@wrong(
-    "q5",
-    says="the cross product of the first two rows (or columns) is 0 if one of them is, and exact only if the rank is 2",
-)
+@wrong("q5", says=BY_ROWS)
 def epipoles(F):
     e1, e2 = np.cross(F[0], F[1]), np.cross(F[:, 0], F[:, 1])
     return tuple(e / (np.linalg.norm(e) or 1) for e in (e1, e2))
@@ -791,6 +789,11 @@ def test_noisy_e(student, rng):
     assert off < 5, f"R is {off:.0f}° off"
 
 
+@wrong("q6", says="only the first pair is looked at: count over all of them")
+def pose(E, x1, x2):
+    return chosen(four_poses(E), x1[:1], x2[:1])
+
+
 @wrong("q6", says="the first of the four poses is taken always: look which has the points in front of both cameras")
 def pose(E, x1, x2):
     return four_poses(E)[0]
@@ -799,11 +802,6 @@ def pose(E, x1, x2):
 @wrong("q6", says="only the depths in camera 1 are looked at: the point must be in front of both")
 def pose(E, x1, x2):
     return chosen(four_poses(E), x1, x2, cameras=(0,))
-
-
-@wrong("q6", says="only the first pair is looked at: count over all of them")
-def pose(E, x1, x2):
-    return chosen(four_poses(E), x1[:1], x2[:1])
 
 
 @wrong("q6", says="R mirrors: its determinant is −1; turn U and V into rotations first")

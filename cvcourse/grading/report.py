@@ -23,7 +23,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem; }
 td, th { text-align: left; padding: .2rem .6rem .2rem 0; border-bottom: 1px solid #ddd; vertical-align: top; }
 td.n, th.n { text-align: right; white-space: nowrap; }
-.bar { background: #0072b2; height: .9rem; min-width: 1px; } .bars { width: 30%; }
+.bar { background: #0072b2; height: .9rem; min-width: 1px; } .bars { display: inline-block; width: 16rem; }
 .low { color: #b00020; font-weight: 600; } small { color: #555; }
 """
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"

@@ -240,7 +240,7 @@ controls.explore(
 )
 
 # %% [markdown]
-# **Look for** the share within 1.96 times the noise: 95 %, as for *one* Gaussian coordinate. Four numbers are noisy, but
+# **Look for** the share within 1.96 times the noise: 95 % but for chance, as for *one* Gaussian coordinate. Four numbers are noisy, but
 # there is only one equation.
 #
 # ## Question 4 — the eight-point algorithm (7 points)
@@ -343,22 +343,23 @@ def epipoles(F):
 check("q5")
 
 # %% [markdown]
-# From above: the second camera stands somewhere and looks somewhere. The arrow points where *your* first epipole says
-# that it stands.
+# From above: the second camera stands somewhere and looks somewhere. *Your* first epipole is the direction to it, forwards
+# or backwards: the red line. The dotted line is where camera 2 looks.
 
 
 # %%
 def show_direction(x=1.0, z=1.0, yaw_deg=0):
-    """Cameras from above, and the direction of the epipole of image 1."""
+    """Cameras from above, and the ray of the epipole of image 1."""
     R = turn(yaw_deg)
     t = -R @ [x, 0.05, z]
     F = np.linalg.inv(K_TWO).T @ homogeneous.cross_matrix(t) @ R @ np.linalg.inv(K_ONE)
     d = np.linalg.inv(K_ONE) @ epipoles(F)[0]
-    d = d / np.linalg.norm(d) * np.sign(d @ [x, 0.05, z])
+    d = d / np.linalg.norm(d)
     fig, ax = plt.subplots(figsize=(4.6, 4.2))
     ax.plot(0, 0, "^", color=figures.COLORS["blue"], ms=10)
     ax.plot(x, z, "^", color=figures.COLORS["orange"], ms=10)
-    ax.arrow(0, 0, d[0], d[2], color=figures.COLORS["red"], head_width=0.08)
+    ax.plot([x, x + R[2, 0]], [z, z + R[2, 2]], ":", color=figures.COLORS["orange"])
+    ax.plot([-3 * d[0], 3 * d[0]], [-3 * d[2], 3 * d[2]], color=figures.COLORS["red"])
     ax.set(xlim=(-2.5, 2.5), ylim=(-2.5, 2.5), aspect="equal", xlabel="x", ylabel="z")
     ax.set_title("camera 1 (blue) and camera 2, from above")
     return fig
@@ -372,8 +373,8 @@ controls.explore(
 )
 
 # %% [markdown]
-# **Look for** the yaw: the arrow does not care where camera 2 looks. (The line is all that the epipole gives; the figure
-# had to choose the arrow's sign.)
+# **Look for** the orange camera: wherever you move it, the red line runs through it. It does not care about the yaw, where
+# camera 2 looks. (On which side of camera 1 it stands, the epipole alone does not say.)
 #
 # ## Question 6 — pose and cheirality (6 points)
 #
@@ -421,7 +422,18 @@ check("q6")
 
 # %% [markdown]
 # The true second camera is moved by the sliders (gray); yours is orange. Since the length of $\mathbf t$ cannot be known,
-# yours is always 1 away.
+# yours is always 1 away. Each camera is a triangle, and an arrow in the direction of its view.
+
+
+# %%
+def draw_camera(ax, R, c, colour):
+    """Draw a camera from above: where it stands, and where it looks."""
+    ax.plot(c[0], c[2], "^", color=colour, ms=9)
+    ax.arrow(c[0], c[2], R[2, 0], R[2, 2], color=colour, head_width=0.15)
+
+
+# %% [markdown]
+# Camera 1 is blue; the green dots are the points.
 
 
 # %%
@@ -432,17 +444,11 @@ def show_pose(x=0.8, z=0.2, yaw_deg=-15):
     X2 = WORLD @ R.T + t
     E = homogeneous.cross_matrix(t) @ R
     found, way = pose(E, WORLD[:, :2] / WORLD[:, 2:], X2[:, :2] / X2[:, 2:])
-    c = -found.T @ way
     fig, ax = plt.subplots(figsize=(4.6, 4.2))
     ax.plot(*WORLD[:, [0, 2]].T, ".", color=figures.COLORS["green"])
-    for place, ahead, colour in [
-        ((0, 0), (0, 1), "blue"),
-        ((x, z), R[2, [0, 2]], None),
-        (c[[0, 2]], found[2, [0, 2]], "orange"),
-    ]:
-        shade = figures.COLORS[colour] if colour else "0.6"
-        ax.plot(*place, "^", color=shade, ms=9)
-        ax.arrow(*place, *ahead, color=shade, head_width=0.15)
+    draw_camera(ax, np.eye(3), np.zeros(3), figures.COLORS["blue"])
+    draw_camera(ax, R, -R.T @ t, "0.6")
+    draw_camera(ax, found, -found.T @ way, figures.COLORS["orange"])
     ax.set(xlim=(-4, 4), ylim=(-2, 8.5), aspect="equal", xlabel="x", ylabel="z")
     turned = np.rad2deg(np.arctan2(found[2, 0], found[2, 2]))
     ax.set_title(f"yaw {turned:.1f}°, true {yaw_deg}°")

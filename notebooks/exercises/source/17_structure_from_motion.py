@@ -334,6 +334,11 @@ def adjusted(disturbance, noise, views):
     return found, [np.sqrt(np.mean(np.sum((x - predict(F, *s, view, point)) ** 2, axis=1))) for s in found]
 
 
+# %% [markdown]
+# The figure draws these distances; gray is what the noise alone leaves.
+
+
+# %%
 def show_adjust(disturbance=0.1, noise=0.5, views=5):
     """RMS residual after each step."""
     _, rms = adjusted(disturbance, noise, views)

@@ -805,8 +805,9 @@ def blend(images: Iterable[Array], weights: Sequence[Array]) -> Array:
 def multiband_blend(images: Iterable[Array], weights: Sequence[Array], levels: int = 6) -> Array:
     """Blend each band of frequencies over a width of its own, Eq. (12.16).
 
-    A pixel belongs to the picture of the largest weight.  The Laplacian pyramids of the pictures are mixed
-    by the Gaussian pyramids of these regions: coarse shades over many pixels, fine detail over a few.
+    A pixel belongs to the picture of the largest weight, or the first of equals.  The Laplacian pyramids
+    of the pictures are mixed by the Gaussian pyramids of these regions: coarse shades over many pixels,
+    fine detail over a few.
 
     Parameters
     ----------
@@ -843,7 +844,11 @@ def multiband_blend(images: Iterable[Array], weights: Sequence[Array], levels: i
     if not isinstance(levels, int | np.integer) or levels < 1:
         raise ValueError(f"levels must be a whole number >= 1, got {levels!r}")
     levels = min(int(levels), 1 + (max(weights[0].shape) - 1).bit_length())
-    best, seen = np.argmax(weights, axis=0), np.max(weights, axis=0) > 0
+    most = np.max(weights, axis=0)
+    best, seen = (
+        np.argmax(np.array(weights) >= (1 - 1e-9) * most, axis=0),
+        most > 0,
+    )  # rounding does not decide between equals
     bands: list[Array] = []
     totals: list[Array] = []
     for k, (image, weight) in enumerate(_together(images, weights)):

@@ -113,7 +113,7 @@ def refusal(call, *arguments):
 
 @pytest.mark.q("q1", 2)
 def test_essential(student, atlas, rng):
-    """E annihilates the rays of points in space, and has the norm that any factor allows."""
+    """E of a random pose, at any factor."""
     _, _, R, t, _, _, _ = random_pair(rng)
     answer = student.essential(R, t)
     assert not student.changed, CHANGED
@@ -122,7 +122,7 @@ def test_essential(student, atlas, rng):
 
 @pytest.mark.q("q1", 3)
 def test_fundamental(student, atlas, rng):
-    """F of two different cameras, and of any E, also of one that is none."""
+    """F of two different cameras, at any factor; points lie on its lines."""
     K1, K2, R, t, _, x1, x2 = random_pair(rng)
     E = cross(t) @ R
     answer = student.fundamental(E, K1, K2)

@@ -159,7 +159,7 @@ check("q2")
 
 # %% [markdown]
 # With your test, the sixteen formulas of the lecture: left of $E$ and right of $E$ stand $K^{-\mathsf T}$,
-# $K^{-1}$, $K^{\mathsf T}$ or $K$, of the camera on that side. Green passes.
+# $K^{-1}$, $K^{\mathsf T}$ or $K$, of the camera on that side. Blue passes, red does not.
 
 
 # %%
@@ -172,7 +172,7 @@ def show_formulas(identity=False):
     E = homogeneous.cross_matrix(t) @ R
     passed = [[holds(left(B) @ E @ right(A), P1, P2) for right in forms.values()] for left in forms.values()]
     fig, ax = plt.subplots(figsize=(4.6, 4))
-    ax.imshow(passed, cmap="RdYlGn", vmin=0, vmax=1)
+    ax.imshow(passed, cmap="RdYlBu", vmin=0, vmax=1)
     ax.set(xticks=range(4), yticks=range(4), xlabel="right of E", ylabel="left of E")
     ax.set_xticklabels(forms)
     ax.set_yticklabels(forms)
@@ -183,7 +183,7 @@ def show_formulas(identity=False):
 controls.explore(show_formulas, identity=controls.Checkbox(False))
 
 # %% [markdown]
-# **Look for** the one green field, and for what happens with *identity*, $K_1 = K_2 = I$: all pass. A test with special
+# **Look for** the one blue field, and for what happens with *identity*, $K_1 = K_2 = I$: all pass. A test with special
 # values tests nothing.
 #
 # ## Question 3 — the Sampson distance (4 points)
@@ -240,8 +240,8 @@ controls.explore(
 )
 
 # %% [markdown]
-# **Look for** the share within 1.96 times the noise: 95 % but for chance, as for *one* Gaussian coordinate. Four numbers are noisy, but
-# there is only one equation.
+# **Look for** the share within 1.96 times the noise: 95 % but for chance (of these thousand 94.1 %), as for *one* Gaussian
+# coordinate. Four numbers are noisy, but there is only one equation.
 #
 # ## Question 4 — the eight-point algorithm (7 points)
 #

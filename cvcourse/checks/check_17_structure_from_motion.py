@@ -494,7 +494,7 @@ def _schur(U, W, V, g_c, g_p, sign=1, right_side=True, back=True):
     return d_c, inverse @ (g_p - W.T @ d_c * back)
 
 
-@wrong("q3", says="the complement is subtracted: U − W V⁻¹ Wᵀ, with a minus")
+@wrong("q3", says="W V⁻¹ Wᵀ is to be subtracted from U: a minus, not a plus")
 def schur_solve(U, W, V, g_c, g_p):
     return _schur(U, W, V, g_c, g_p, sign=-1)
 

@@ -245,8 +245,9 @@ def show_steps(column="w₁"):
 controls.explore(show_steps, column=controls.Dropdown(value="w₁", options=["w₁", "w₂", "w₃", "t₁", "t₂", "t₃"]))
 
 # %% [markdown]
-# **Look for** the slopes at the right, 1 for one-sided and 2 for central quotients: that is Taylor's next term. At the
-# left both fall again with slope −1: rounding, $10^{-16}/h$. A wrong formula would show as a floor that no step gets
+# **Look for** the slopes at the right, 1 for one-sided and 2 for central quotients: that is Taylor's next term. (By $t_1$
+# and $t_2$ there is none, for the prediction is linear in them.) At the left both have the slope −1: rounding, which
+# grows like $10^{-16}/h$. A wrong formula would show as a floor that no step gets
 # below.
 #
 # ## Question 3 — the Schur complement (5 points)
@@ -290,8 +291,8 @@ def schur_solve(U, W, V, g_c, g_p):
 check("q3")
 
 # %% [markdown]
-# Your three functions are a bundle adjustment. Levenberg's damping (a small number on the diagonal) takes care of the
-# seven free directions.
+# Your three functions are a bundle adjustment. Marquardt's damping (the diagonal enlarged by a millionth) takes care of
+# the seven free directions.
 
 
 # %%
@@ -359,8 +360,9 @@ controls.explore(
 )
 
 # %% [markdown]
-# **Look for** two or three steps, and then nothing more: near the minimum Gauss–Newton converges quadratically. It ends
-# near the gray line $\sigma\sqrt{2(1 - p/2M)}$, where $p = 6n + 3N - 7$: the seven free directions swallow no noise.
+# **Look for** two or three steps, and then nothing more: near the minimum Gauss–Newton converges almost quadratically, as
+# the residuals are small. It ends near the gray line $\sigma\sqrt{2(1 - p/2M)}$, with $M$ observations, $2M$ equations
+# and $p = 6n + 3N - 7$ unknowns for $n$ cameras and $N$ points: the seven free directions swallow no noise.
 #
 # ## Question 4 — grading up to a similarity (5 points)
 #
@@ -562,7 +564,7 @@ controls.explore(
 )
 
 # %% [markdown]
-# **Look for** an error that hardly depends on the share of wrong matches up to 45 % or so, and for the place where it
+# **Look for** an error that hardly depends on the share of wrong matches up to 50 % or so, and for the place where it
 # breaks: with 60 % wrong, a sample of six is clean with a chance of $0.4^6 = 0.4$ %, and 300 rounds have one with 70 %.
 #
 # ## Question 6 — in words (4 points, marked by hand)

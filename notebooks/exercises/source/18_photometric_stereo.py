@@ -88,8 +88,8 @@ def fit(pictures, lamps):
 check("q1")
 
 # %% [markdown]
-# The rabbit from a handful of its lamps. Which three in a row (by number) are bad, and does the twelfth lamp still
-# help?
+# The rabbit from a handful of its lamps, numbered from 0. Which three with numbers in a row are bad, and does a
+# twelfth lamp still help?
 
 
 # %%
@@ -119,9 +119,10 @@ controls.explore(
 )
 
 # %% [markdown]
-# **Look for** the mean error: 17° from lamps 9 to 11, which stand nearly in one plane, 4.0° from all twelve. What is
-# left lies along the back, the ears and in the pleats: every picture in which such a pixel lies in shadow gives it a 0
-# that means nothing. On the glossy rabbit the highlights are painted into the albedo, and no number of lamps helps.
+# **Look for** the mean error: 17° from lamps 9 to 11, whose directions lie nearly in one plane, 4.0° from all twelve,
+# and about the same from eleven. What is left lies along the back, the ears and in the pleats: every picture in which
+# such a pixel lies in shadow gives it a 0 that means nothing. On the glossy rabbit the highlights are painted into the
+# albedo, and even with twelve lamps 7.8° remain.
 #
 # ## Question 2 — shadows and colours (7 points)
 #
@@ -195,9 +196,9 @@ def channel_albedo(pictures, lamps, normals, lit):
 check("q2")
 
 # %% [markdown]
-# We dye the rabbit and light it: your `fit_lit` finds the normals from the sum of the channels, your `channel_albedo`
-# the paint. A value counts as lit if it is brighter than a threshold. Where is the best threshold, and what goes wrong
-# on either side of it?
+# We dye the rabbit: your `fit_lit` finds the normals from the gray pictures, your `channel_albedo` the paint from the
+# coloured ones. A value counts as lit if it is brighter than a threshold. Where is the best threshold, and what goes
+# wrong on either side of it?
 
 
 # %%
@@ -421,7 +422,8 @@ def show_three(lowest=20, seed=1):
     elevation, azimuth = np.deg2rad(rng.uniform(lowest, 88, 12)), rng.uniform(0, 2 * np.pi, 12)
     lamps = np.stack([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], 1)
     three = list(best_three(lamps))
-    gains = [noise_gain(lamps[list(one)]) for one in itertools.combinations(range(12), 3)]
+    sets = [lamps[list(one)] for one in itertools.combinations(range(12), 3)]
+    gains = [noise_gain(one) for one in sets if abs(np.linalg.det(one)) > 1e-5]  # not those in one plane
     fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3.1), width_ratios=[1, 1.2])
     left.add_patch(plt.Circle((0, 0), 1, fill=False))
     left.plot(*lamps[:, :2].T, "o", color="gray", ms=6)
@@ -453,8 +455,8 @@ controls.explore(
 #   (between 0.4 and 1.8 %);
 # - of those with **one** value that is off by $12\,\sigma$, six lamps all round, at least 95 %.
 #
-# With three lamps nothing can be detected: a `ValueError`. (A hint: how is $\sum_k r_k^2/\sigma^2$ distributed, if the
-# law holds? It isn't $K$ numbers that are free. `np.random.default_rng(0).chisquare(n, size)` draws from $\chi^2_n$.)
+# With fewer than four lamps nothing can be detected: a `ValueError`. (A hint: how is $\sum_k r_k^2/\sigma^2$
+# distributed, if the law holds? It isn't $K$ numbers that are free. `np.random.default_rng(0).chisquare(n, size)` draws from $\chi^2_n$.)
 
 
 # %% tags=["stub"]
@@ -500,7 +502,7 @@ def show_suspicious(subject="matte", sigma=0.007):
     figures.show_image(axes[0], pictures[7], "under lamp 7")
     figures.show_image(axes[1], reported, f"reported: {100 * reported[MASK].mean():.0f} %")
     inside, outside = (error[MASK & part].mean() if (MASK & part).any() else 0 for part in (reported, ~reported))
-    figures.show_image(axes[2], error, f"error: {inside:.1f}° there, {outside:.1f}° elsewhere", (0, 20))
+    figures.show_image(axes[2], error, f"error: {inside:.1f}° there,\n{outside:.1f}° elsewhere", (0, 20))
     return fig
 
 
@@ -515,8 +517,8 @@ controls.explore(
 #
 # ## Question 6 — in words (4 points, marked by hand)
 #
-# 1. Somebody takes the normals, computes $\mathbf n$ from *normalised* brightnesses $I_k/\sqrt{\sum_j I_j^2}$, and
-#    says: "the normals are the same, so it does no harm." Is the first half true? What is lost, and why?
+# 1. Somebody computes $\mathbf n$ from *normalised* brightnesses $I_k/\sqrt{\sum_j I_j^2}$ at each pixel, and says: "the
+#    normals are the same, so it does no harm." Is the first half true? What is lost, and why?
 # 2. The lamps of an experiment were not measured, and their strengths neither. Two surfaces fit all pictures equally
 #    well, one of them flatter. Write down how their heights are related, and name two observations that decide.
 # 3. With the *true* normals of the whole rabbit the depth has an RMS error of several pixels, although the median

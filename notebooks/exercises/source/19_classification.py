@@ -146,8 +146,8 @@ controls.explore(
 
 # %% [markdown]
 # **Look for** what a large k does. Up to k = 21 most answers stay: 0.980 of the 300 digits are right with one
-# neighbour, 0.947 with 21. At 401, nearly half of all training digits, only a third of the ones are still called 1,
-# and 49 digits are called 0, though 19 are zeros (try digit 270).
+# neighbour, 0.947 with 21. At 401, nearly half of all training digits, only a third of the ones and of the nines are
+# still right, and 49 digits are called 0, though 19 are zeros (try digit 270).
 #
 # ## Question 2 — the hinge loss and its kinks (6 points)
 #
@@ -257,9 +257,9 @@ controls.explore(
 )
 
 # %% [markdown]
-# **Look for** dots that leave the line: each of them should be a red cross. A smaller $h$ makes them rarer, not
-# impossible. And remember that 0.5 beside 1 is a *relative error* of a half: a check that fails here fails loudly, for no
-# reason.
+# **Look for** dots that leave the line: each of them should be a red cross. The kink is where the second score is 1
+# below the right one, and the stretch of false values is $2h$ wide. A smaller $h$ makes them rarer, not impossible. And
+# remember that 0.5 beside 1 is a *relative error* of a half: a check that fails here fails loudly, for no reason.
 #
 # ## Question 3 — softmax, the objective, accuracy (6 points)
 #
@@ -289,7 +289,10 @@ def objective(W, b, X, y, lam):
 
 
 def accuracy(scores, y):
-    """Give the share of the examples whose right class has the highest score, in [0, 1]."""
+    """Give the share of the examples whose right class has the highest score, in [0, 1].
+
+    scores: (N, C) floats, no two alike in a row; y: (N,) ints. Returns a number.
+    """
     raise NotImplementedError
 
 
@@ -320,7 +323,10 @@ def objective(W, b, X, y, lam):
 
 
 def accuracy(scores, y):
-    """Give the share of the examples whose right class has the highest score, in [0, 1]."""
+    """Give the share of the examples whose right class has the highest score, in [0, 1].
+
+    scores: (N, C) floats, no two alike in a row; y: (N,) ints. Returns a number.
+    """
     return np.mean(scores.argmax(axis=1) == y)
 
 
@@ -372,7 +378,7 @@ controls.explore(
 # First the folds. Deal each class in turn: the first example of a class (in the order of `y`) goes to fold 0, its
 # second to fold 1, …, its (k + 1)-th to fold 0 again. Then an experiment with three steps, *for each fold*:
 #
-# 1. **select** the `m` columns with the largest difference between the mean of class 1 and that of class 0;
+# 1. **select** the `m` columns with the largest distance, in magnitude, between the means of class 1 and of class 0;
 # 2. **scale** the selected columns: subtract the mean, divide by the standard deviation (`std`, no column is constant);
 # 3. **classify** the fold by the nearest neighbour (k = 1) in the others.
 #

@@ -429,7 +429,7 @@ controls.explore(
 # **Look for** three things. With the handles on the frame, the inner lines fall on the printed ones, but not at the
 # top: there the paper is bent, and a bent sheet has no homography. The horizon lies some 2800 pixels above the middle
 # of the photograph (raise `sky`), since the camera looked nearly straight down; move one corner by 5 pixels, and it
-# moves by 50 to 200. Make ABCD a parallelogram, and it goes to infinity: the map is affine.
+# moves by 40 to 240. Make ABCD a parallelogram, and it goes to infinity: the map is affine.
 #
 # ## Question 4 — one map, many matrices (6 points)
 #
@@ -538,7 +538,7 @@ MATRICES = {
     "mirror": ((-1, 0, 6), (0, 1, 0), (0, 0, 1)),
     "shear": ((1, 0.5, 0), (0, 1, 0), (0, 0, 1)),
     "times -2": ((-2, 0, -10), (0, -2, 4), (0, 0, -2)),
-    "tilt": ((1, 0, 0), (0, 1, 0), (0, 0.05, 1)),
+    "tilt": ((1, 0, 0), (0, 1, 0), (0, 0.04, 1)),
     "origin to infinity": ((4, 0, 20), (0, 4, 20), (1, 1, 0)),
 }
 
@@ -769,7 +769,7 @@ controls.explore(
 # 2. How many pairs of points (before, after), in general position, are needed at least to *contradict* the claim
 #    "this is a translation", or Euclidean, a similarity, affine, projective? Explain by counting numbers, and say why
 #    `name_group` takes five pairs, and why a single cross-ratio of them is not enough.
-# 3. A program stores every homography with $H_{33} = 1$ (the last entry). Which maps can it not store, and what do
+# 3. A program stores every homography with $h_{22} = 1$ (the last entry). Which maps can it not store, and what do
 #    they do to which point? Does the difficulty go away if the origin is moved to the middle of the image?
 
 # %% [markdown] tags=["stub", "text:q6"]
@@ -794,7 +794,7 @@ controls.explore(
 #    These keep $10 - 8 = 2$ independent numbers, and one cross-ratio checks one of them: slide
 #    $\mathbf p_1, \ldots, \mathbf p_4$ along their lines to $\mathbf p_0$, and
 #    $\operatorname{cr}(\mathbf p_0; \ldots)$ does not change although the map is not projective any more.
-# 3. Those with $H_{33} = 0$. $H (0, 0, 1)^{\mathsf T} = (h_{13}, h_{23}, 0)^{\mathsf T}$: they send the origin to
+# 3. Those with $h_{22} = 0$. $H (0, 0, 1)^{\mathsf T} = (h_{02}, h_{12}, 0)^{\mathsf T}$: they send the origin to
 #    infinity: the line that $H$ carries to infinity passes through it. Moving the origin by a shift $S$ gives
 #    $S H S^{-1}$, which has its own last entry: now the same happens if the middle of the image goes to infinity.
 #    That is rarer in practice, but the difficulty has only moved; and near such maps the other entries become huge

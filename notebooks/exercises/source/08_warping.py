@@ -405,7 +405,7 @@ controls.explore(
 # $x' = a/w$, $y' = b/w$ and $(a, b, w)^{\mathsf T} = T\,(x, y, 1)^{\mathsf T}$,
 #
 # $$J = \begin{bmatrix} \partial x'/\partial x & \partial x'/\partial y \\ \partial y'/\partial x & \partial
-#   y'/\partial y \end{bmatrix}, \qquad \frac{\partial x'}{\partial x} = \frac{T_{11}\, w - a\, T_{31}}{w^2},
+#   y'/\partial y \end{bmatrix}, \qquad \frac{\partial x'}{\partial x} = \frac{T_{00}\, w - a\, T_{20}}{w^2},
 #   \quad\dots \tag{7}$$
 
 
@@ -528,10 +528,12 @@ controls.explore(
 
 # %% [markdown]
 # **Look for** the far end, where the left picture shows tiles of full contrast that the reference doesn't have.
-# Yours is nearly gray there, even a little too gray: the floor shrinks more in depth than across, and $\sqrt A$
-# knows only the mean of the two. At the bottom the picture grows, and both are the same, pixel for pixel. Then set
-# tilt 0, scale 0.2 and tiles of 2 pixels: the left picture is as crisp as ever, and nothing in it is true. It reads
-# every fifth pixel of a pattern that repeats after four; its rms is 0.469, yours 0.031.
+# Yours is nearly gray there, even a little too gray: the $\tfrac12$ of Eq. (8) is more than the 0.29 of a mean over
+# $\sqrt A \times \sqrt A$ pixels (lecture, Eq. (8.10)). But with 0.29 too much contrast would be left: the floor
+# shrinks more in depth than across, and $\sqrt A$ knows only the mean of the two. At the bottom the picture grows,
+# and both are the same, pixel for pixel. Then set tilt 0, scale 0.2 and tiles of 2 pixels: the left picture is as
+# crisp as ever, and nothing in it is true. It reads every fifth pixel of a pattern that repeats after four; its rms
+# is 0.469, yours 0.031.
 #
 # ## Question 6 — in words (4 points, marked by hand)
 #

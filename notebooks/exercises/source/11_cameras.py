@@ -613,7 +613,8 @@ FILES = {
 }
 
 # %% [markdown]
-# The noise moves each measured pixel by about so much in x and in y, always in the same direction.
+# The noise moves each measured pixel by about so much in x and in y; each pixel has its own direction, which stays the
+# same when you change the amount.
 
 
 # %%

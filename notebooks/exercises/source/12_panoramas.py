@@ -150,8 +150,9 @@ controls.explore(
 # **Look for** stones in the difference. With the right $f$ there are none: what is left (rms 0.028 for photos 0 and
 # 1) is smooth, another exposure, and lenses that darken towards their sides. With $f$ times 0.95 every stone stands
 # there twice, and the rms is 0.048. Mostly that is a shift: in the overlap the second photo lands about 7 pixels too
-# far to the right. A mere translation could hide these, but not the stretch that comes with them: it is 6.5 pixels
-# where the second photo begins, 8.4 in its middle.
+# far to the left, for a short $f$ makes fewer pixels of the same turn. A mere translation could hide these, but not
+# the stretch that comes with them: at half the photos' height it is 6.2 pixels where the second photo begins, 8.4 in
+# its middle.
 #
 # ## Question 2 — the cylinder (6 points)
 #
@@ -530,16 +531,16 @@ controls.explore(
 
 # %% [markdown]
 # **Look for** the red line on the blue one. With $f = 300$ the round takes 409.9°, and the first photo comes 50° too
-# late; with $f = 400$ it comes 45° too early. Near the solution each pixel of $f$ costs 1°, after a whole round: so
-# sharp a test of $f$ no single pair gives. The matches' errors hardly matter, they are not summed but averaged: with
-# 0.5 pixels of noise the circle closes at 346.39, with 5 pixels at 346.13, and true is 346.41. You have calibrated a
-# camera by going round in a circle.
+# late; with $f = 400$ it comes 45° too early. Near the solution each pixel of $f$ costs 0.95°, after a whole round:
+# so sharp a test of $f$ no single pair gives. The matches' errors hardly matter, for each step averages 30 of them:
+# with 0.5 pixels of noise the circle closes at 346.39, with 5 pixels at 346.13, and true is 346.41. You have
+# calibrated a camera by going round in a circle.
 #
 # ## Question 5 — in words (4 points, marked by hand)
 #
 # 1. Plane, cylinder or sphere: which surface for a group photo of 70°, for a mountain range all around, for the
-#    inside of a dome? Give the reason in numbers for the plane: by what factor does it enlarge, across and in area, at
-#    60° from the middle?
+#    inside of a dome? Give the reason in numbers for the plane: by what factor does it enlarge at 60° from the
+#    middle, along the radius, at right angles to it, and in area?
 # 2. The photographer holds the camera at arm's length and turns on the heel: between two photos the centre moves by
 #    $b$ = 20 cm. $f$ is 1000 pixels. By how much does a point at the distance $Z$ jump in the overlap, at 2 m and at
 #    200 m? Can another $H$, or a better blend, repair it?

@@ -189,12 +189,12 @@ controls.explore(
 )
 
 # %% [markdown]
-# **Look for** four bars that sink together, and for what they do when the box is exactly flat, at −5. With $\mathbf
-# n^{\mathsf T}(\mathbf X, 1) = 0$ on the plane any $\mathbf a\,\mathbf n^{\mathsf T}$ may be added to $P$, and
-# $\mathbf a$ has three entries: without noise four singular values are 0, $P$ and these three. With noise three are:
-# what was $P$ is now number 9, and the "solution" is one of the empty $\mathbf a\,\mathbf n^{\mathsf T}$. Already at
-# −2 the blue bars are nearly as low as the orange one, so the noise decides; the test at $10^{-8}$ does not see it
-# yet.
+# **Look for** the last three blue bars, which sink together towards the orange one, and for what happens when the box
+# is exactly flat, at −5. With $\mathbf n^{\mathsf T}(\mathbf X, 1) = 0$ on the plane any $\mathbf a\,\mathbf
+# n^{\mathsf T}$ may be added to $P$, and $\mathbf a$ has three entries: without noise four singular values are 0, $P$
+# and these three. With noise three are (and the title counts two, for the last bar is never counted): what was $P$ is
+# now number 9, and the "solution" is one of the empty $\mathbf a\,\mathbf n^{\mathsf T}$. Already at −2 the three are
+# nearly as low as the orange one, so the noise decides; the test at $10^{-8}$ does not see it yet.
 #
 # ## Question 2 — the parts of a projection matrix (5 points)
 #
@@ -594,7 +594,7 @@ controls.explore(
 # %% [markdown]
 # **Look for** the pattern that the arrows make at 0 steps, where $f_x$ is 5 % too short, and for its end: after two
 # steps they point anywhere, and the RMS stays a little *below* the noise. It should: 36 parameters have taken up
-# their share of the errors. Which of these do you know better from the calibration, $f_x$ or $k_1$?
+# their share of the errors.
 #
 # ## Question 5 — how sure is it, and what do the residuals show? (5 points)
 #
@@ -699,7 +699,8 @@ def faulty(camera):
 
 # %% [markdown]
 # The dots on the right are your `radial_parts`, against the distance from the principal point. A residual points from
-# the corner that was found to the one predicted. You may look at all views together, or at one.
+# the corner that was found to the one predicted, the other way than in the lecture. You may look at all views
+# together, or at one.
 
 
 # %%
@@ -762,9 +763,10 @@ controls.explore(
 #    the two columns of each $R$ are orthonormal replaces the points outside the plane.
 # 2. $\mathbf r_1$ and $\mathbf r_2$ are parallel to the image in each view, so all have the same vanishing line (at
 #    infinity), and the same two equations, in which only the upper left 2 × 2 block of $B$ occurs. The rank is 2
-#    instead of five. Such a view is a square grid with the spacing $f a/t_z$: twice the focal length from twice the
-#    distance gives the same picture, and so does another principal point with the board moved sideways. Other
-#    distances do not help, as $t_z$ is unknown in each view. (Only the ratio $f_x/f_y$ and the skew are determined.)
+#    instead of five. Such a view is a square grid with the spacing $f a/t_z$ ($a$ is that of the board): twice the
+#    focal length from twice the distance gives the same picture, and so does another principal point with the board
+#    moved sideways. Other distances do not help, as $t_z$ is unknown in each view. (Only the ratio $f_x/f_y$ and the
+#    skew are determined.)
 # 3. 3 views of 12 corners are $M = 72$ residuals, and the parameters are $4 + 40 + 18 = 62$. With $M - p = 10$,
 #    $\sigma = 0.12\sqrt{72/10} = 0.32$ px; before it was $0.31\sqrt{72/50} = 0.37$ px: hardly a difference, so most
 #    of the "gain" is fitted noise. Tests: the standard deviations of Eq. (8) with the corrected $\sigma$ (those of

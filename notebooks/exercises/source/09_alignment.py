@@ -51,9 +51,10 @@ check = checks.exercise("09_alignment")
 #
 # Write it as a linear system (or as two of them: do the rows of $T$ know of each other?). Two warnings.
 #
-# - The points may lie far from the origin: in metres of a map near $(4\cdot10^5,\ 5\cdot10^6)$, and only some metres
-#   apart. The normal equations $A^{\mathsf T} A\,\mathbf t = A^{\mathsf T}\mathbf b$ of such numbers are wrong by tenths of a
-#   pixel, because they square the condition number of $A$.
+# - The source points may lie far from the origin: in metres of a map near $(4\cdot10^5,\ 5\cdot10^6)$, and only some
+#   metres apart, while `dst` is in pixels, 50 a metre. The normal equations
+#   $A^{\mathsf T} A\,\mathbf t = A^{\mathsf T}\mathbf b$ of such numbers are wrong by tenths of a pixel, because they
+#   square the condition number of $A$.
 # - Source points on one line, or fewer than three, leave many answers; then raise a `ValueError`.
 
 
@@ -357,7 +358,7 @@ controls.explore(
 # $\mathbf h$ many times as long; $\lVert A\mathbf h\rVert$ grows less, and at $\lVert\mathbf h\rVert = 1$ the sum looks
 # better than the truth. The fitted picture is too large or too small. A gentle change of view suffers most, as two
 # neighbours in a panorama have it: 5.06 px at `view` 0, 0.73 px at 1, and 0.6 px normalised. With the unit 640 plain DLT is
-# as good as the normalised one, until you move the origin by 10000 pixels. Normalisation makes unit and origin irrelevant.
+# as good as the normalised one, until you move the origin by 3000 pixels or more. Normalisation makes unit and origin irrelevant.
 #
 # ## Question 4 — the error that you mean (6 points)
 #
@@ -502,10 +503,10 @@ controls.explore(
 )
 
 # %% [markdown]
-# **Look for** the number of correct digits, which doubles with each step until rounding stops it. From the normalised DLT
-# one step does all that matters, and the gain is small: $E$ falls by 4 %, the residuals by 2 %. From plain DLT and from
-# four pairs three steps lead to the same minimum. But set the start to "plain" and the noise to 6 pixels: there
-# $E$ is $1.6 \cdot 10^8$, and eight steps lead nowhere. Gauss and Newton need a start near the minimum.
+# **Look for** the number of correct digits of $E$: near the minimum each step adds four or five, until rounding stops it.
+# From the normalised DLT one step does all that matters, and the gain is small: $E$ falls by 4 %, the residuals by 2 %.
+# From plain DLT and from four pairs three steps lead to the same minimum. But set the start to "plain" and the noise to
+# 6 pixels: there $E$ is $1.6 \cdot 10^8$, and eight steps lead nowhere. Gauss and Newton need a start near the minimum.
 #
 # ## Question 5 — how many pairs? (5 points)
 #
@@ -629,8 +630,8 @@ controls.explore(
 # %% [markdown]
 # **Look for** the slope: a tenth of the error takes a hundred times the pairs, 200 for a homography to 0.2 px at 1 px
 # noise, and 800 to 0.1 px. The crosses do *not* fall: what remains in the residuals is $\sigma$, however
-# many pairs there are. With five pairs an affine transform's residuals are much smaller than its errors ($2n - p = 4$ of
-# 10 directions), and `noise_level` corrects just that.
+# many pairs there are. With five pairs the residuals of an affine transform hold only $2n - p = 4$ of the 10 directions
+# of the noise, and `noise_level` corrects just that.
 #
 # ## Question 6 — in words (4 points, marked by hand)
 #

@@ -679,15 +679,17 @@ controls.explore(
 # **Look for** the number at which the line jumps. With 24 outliers both lines have 31 points, and the one that is drawn
 # first wins; from 25 on RANSAC is fooled, whatever the seed, and more rounds only make it surer. Less than half of the
 # data is enough, because the seven posts at the gate vote for both lines. A threshold of 0.2 px splits their vote, and
-# the tie moves to 28. That is no protection, only a higher price; and with more outliers than posts it is all over.
+# the tie moves to about 28 (it depends on where your line crosses). That is no protection, only a higher price; and with
+# more outliers than posts it is all over.
 #
 # ## Question 6 — in words (4 points, marked by hand)
 #
 # 1. Each point of a line carries noise of σ pixels across the line, normally distributed. Which threshold keeps 95 %
 #    of the inliers? What happens to the counts, the rounds and the refit if the threshold is ten times smaller than
 #    that, and what if it is ten times larger?
-# 2. RANSAC runs for the $R$ rounds of Eq. (2) with $P = 0.99$, $k$ is exactly known, and yet the good line is found in
-#    fewer than 99 of 100 runs when the inliers are noisy. Why? What does the refit mend of that, and what not?
+# 2. RANSAC runs for the $R$ rounds of Eq. (1) with the $q$ of Eq. (2) and $P = 0.99$, $k$ is exactly known, and yet the
+#    good line is found in fewer than 99 of 100 runs when the inliers are noisy. Why? What does the refit mend of that, and
+#    what not?
 # 3. Your outliers have fooled RANSAC. A colleague proposes $P = 0.9999$, another one a smaller threshold. Which of the
 #    two can help, and when? Propose something better.
 

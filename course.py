@@ -87,7 +87,7 @@ def warm():
     wanted = fingerprint(INSTALLED.read_text(), *((path.name, path.stat().st_mtime_ns) for path in sources))
     if is_stamped(WARMED, wanted):
         return
-    print("Compiling the course's kernels for this machine (once; a minute or two)", flush=True)
+    print("Compiling the course's kernels for this machine (once; three or four minutes)", flush=True)
     if subprocess.call([PYTHON, "-m", "cvcourse.warm"], cwd=ROOT):
         stop("the kernels could not be compiled; the message is above")
     WARMED.write_text(wanted)

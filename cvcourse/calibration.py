@@ -65,7 +65,7 @@ class StereoPose(NamedTuple):
     """Where the right camera stands: ``X_right = R @ X_left + t``.
 
     ``residuals`` (2, M, N, 2) of the left and the right pictures, pixels; ``covariance`` (6, 6) of a
-    small turn (radians) before R and of t (units of the board).
+    small turn (radians) after R and of t (units of the board).
     """
 
     R: Array
@@ -385,7 +385,7 @@ def views_jacobian(board: ArrayLike, lens: ArrayLike, rotations: ArrayLike, tran
     Returns
     -------
     J : ndarray of shape (M, N, 2, 15)
-        By the nine numbers of `LENS`, a small turn w before R (``exp([w]x) R``) and t of that view.
+        By the nine numbers of `LENS`, a small turn w after R (``exp([w]x) R``) and t of that view.
     """
     board, lens, rotations, translations = _require_scene(board, lens, rotations, translations)
     q = board @ rotations[:, :, :2].transpose(0, 2, 1)

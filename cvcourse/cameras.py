@@ -551,7 +551,7 @@ def fold_radius(k: ArrayLike) -> float:
     """
     k1, k2, _, _ = map(float, require_distortion(k))
     discriminant = 9 * k1 * k1 - 20 * k2
-    if discriminant < 0:
+    if discriminant < 0 or min(k1, k2) >= 0:
         return math.inf
     largest = math.sqrt(discriminant) - 3 * k1  # 2 / r^2 at the smaller root of Eq. (11.20)
     return math.sqrt(2 / largest) if largest > 0 else math.inf

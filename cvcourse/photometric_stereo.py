@@ -494,7 +494,7 @@ def fit_normals(
 ) -> Surface:
     """Estimate normal and albedo at each pixel from K >= 3 images, by (weighted) least squares.
 
-    ``g = albedo * normal`` minimises ``sum w_k (i_k / e_k - l_k . g)^2``; its length is the albedo.
+    ``g = albedo * normal`` minimises ``sum w_k (i_k - e_k l_k . g)^2``; its length is the albedo.
     Without weights the pseudoinverse of the lights is the same at all pixels, so g is K products a pixel.
 
     Parameters

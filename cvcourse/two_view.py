@@ -290,7 +290,7 @@ def _product(i, j):
 def seven_point(x1: ArrayLike, x2: ArrayLike) -> list[Array]:
     """Find all fundamental matrices through seven pairs: one, two or three, Eq. (16.10).
 
-    Seven equations leave a pencil ``a F1 + (1 - a) F2``; that its determinant is 0 is a cubic in a.
+    Seven equations leave a pencil ``F1 + a F2``; that its determinant is 0 is a cubic in a.
 
     Parameters
     ----------
@@ -1618,8 +1618,8 @@ def _refuse_inside(name: str, e: Array, shape: Sequence[int]) -> None:
         x, y = e[:2] / e[2]
         if -0.5 <= x <= shape[1] - 0.5 and -0.5 <= y <= shape[0] - 0.5:
             raise ValueError(
-                f"the epipole of image {name} lies inside it, at ({x:.0f}, {y:.0f}): the camera moved forwards, and no "
-                "homography makes lines that meet inside the image parallel"
+                f"the epipole of image {name} lies inside it, at ({x:.0f}, {y:.0f}): the camera moved forwards or "
+                "backwards, and no homography makes lines that meet inside the image parallel"
             )
 
 

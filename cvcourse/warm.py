@@ -1,6 +1,6 @@
 """Compile every kernel once: ``python -m cvcourse.warm``.
 
-Numba keeps the compiled code beside the source, so this is a wait of a minute or two once per
+Numba keeps the compiled code beside the source, so this is a wait of three or four minutes once per
 machine; afterwards nothing in a lecture compiles.  Each entry of `CALLS` is called with tiny
 arrays of float64 and of float32.  With names, as in ``python -m cvcourse.warm edges``, only these
 modules are compiled anew.

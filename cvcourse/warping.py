@@ -357,8 +357,8 @@ def _splat_loop(f, T, shape):
 def splat(image: Array, T: ArrayLike, shape: tuple[int, int] | None = None) -> Splatted:
     """Warp an image by T forwards: share each pixel among the four nearest of T x, then normalise.
 
-    Needs no inverse, and averages where the picture shrinks; where it grows more than twice, holes
-    are left.
+    Needs no inverse, and averages where the picture shrinks; where it grows more than twice, or turned
+    by 45 degrees more than sqrt(2) times, holes are left.
 
     Parameters
     ----------

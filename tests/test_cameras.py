@@ -244,6 +244,7 @@ def test_the_fold_is_where_the_radius_stops_growing():
         beyond = cam.distort([[1.001 * fold, 0.0]], k)[0, 0]
         assert beyond < image[-1]
     assert cam.fold_radius((0.1, 0.1, 0, 0)) == np.inf
+    assert cam.fold_radius((0.3, 0, 0, 0)) == np.inf  # the root of 9 * 0.3^2 is above 3 * 0.3, by rounding
     assert cam.fold_radius((-0.3, 0.3, 0, 0)) == np.inf  # 0.81 - 20 * 0.3 < 0: k2 pulls it straight in time
     assert cam.fold_radius((0, 0, 0.1, 0.1)) == np.inf
 

@@ -584,7 +584,10 @@ def overshoot(sigma, amount):
     return amount * (1 - normalised(sigma).max())
 
 
-@wrong("q3", says="this is what remains of the step in the middle weight; the overshoot is what the blur takes *away*")
+@wrong(
+    "q3",
+    says="(1 + g[0]) / 2 is what the blur leaves of the brightest pixel; the overshoot is α times what it takes *away*",
+)
 def overshoot(sigma, amount):
     return amount * (1 + normalised(sigma).max()) / 2
 

@@ -17,9 +17,10 @@
 # like: it says what holds, what does not, and which common slip it looks like. The same checks give the points, on other
 # random images.
 #
-# **Rules.** All of NumPy is allowed (`np.pad` knows every border rule that you need). `cvcourse.filtering`, SciPy,
-# scikit-image, OpenCV and Pillow are not. A function leaves its arguments as they are. The later questions may use the
-# earlier ones. Until a function is written, the cells that draw with it stop with `NotImplementedError`; that is meant.
+# **Rules.** All of NumPy is allowed (`np.pad` knows every border rule that you need). `cvcourse.filtering` (and `edges`,
+# `sampling`), SciPy, scikit-image, OpenCV and Pillow are not. A function leaves its arguments as they are. The later
+# questions may use the earlier ones. Until a function is written, the cells that draw with it stop with
+# `NotImplementedError`; that is meant.
 
 # %%
 import matplotlib.pyplot as plt
@@ -328,7 +329,7 @@ controls.explore(
 
 # %% [markdown]
 # **Look for** the dots that touch the dashed lines exactly. The height is proportional to $\alpha$; with $\sigma$ it grows from
-# $0.11\,\alpha$ at 0.5 pixels to $0.46\,\alpha$ at 5 and never beyond $\alpha/2$, since $g[0]$ only gets small. The width follows
+# $0.11\,\alpha$ at 0.5 pixels to $0.46\,\alpha$ at 5 and never up to $\alpha/2$, since $g[0]$ gets small but not 0. The width follows
 # $\sigma$ without a limit. In the photo the overshoot is the bright seam around the dark hair.
 #
 # ## Question 4 — two filters without a kernel (5 points)
@@ -423,7 +424,7 @@ controls.explore(
 # %% [markdown]
 # **Look for** the impulses that the bilateral filter leaves untouched: a white pixel differs from *all* its neighbours, so it is
 # averaged with hardly anybody but itself. The median of 3 × 3 wins here with 28.8 dB against at most 23.5 dB, which the bilateral
-# filter reaches when $\sigma_r$ is so large that it is nearly a plain Gaussian. Against Gaussian noise it is the other way round: 27.5 dB
+# filter reaches at $\sigma_r = 0.8$, where it is not far from a plain Gaussian. Against Gaussian noise it is the other way round: 27.5 dB
 # at $\sigma_r = 0.3$ against 25.4 dB.
 #
 # ## Question 5 — black boxes (5 points)

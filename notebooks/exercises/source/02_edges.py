@@ -102,8 +102,8 @@ def show_slope(angle_deg=0):
 controls.explore(show_slope, angle_deg=controls.IntSlider(0, min=0, max=360, step=15, description="angle α (°)"))
 
 # %% [markdown]
-# **What to look for.** An edge vanishes where α runs along it: the rim of the lawn at 0° and 180°, an upright one at
-# 90°. Half a turn changes the sign of every slope and nothing else: red and blue change places.
+# **What to look for.** An edge vanishes where α runs along it: the rim of the lawn at 0° and 180°, the leg of the
+# tripod at 90° and 270°. Half a turn changes the sign of every slope and nothing else: red and blue change places.
 
 # %% [markdown]
 # ## Question 2 — magnitude and direction (3 points)
@@ -259,7 +259,7 @@ def show_thinning(sigma=2.0):
 
 
 # %% [markdown]
-# What will be more at a small σ: the width of the lines, or their number?
+# What grows as σ gets small: the width of the lines, or their number?
 
 # %%
 controls.explore(show_thinning, sigma=controls.FloatSlider(2.0, min=0, max=5, step=0.5, description="sigma (px)"))

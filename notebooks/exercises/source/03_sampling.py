@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Exercise 03 — Sampling, pyramids and interpolation
 # It examines the lecture [03 Sampling](../03_sampling.ipynb): which false frequency a coarse grid shows, how a
-# picture is read between its pixels, how it is resized without moving or flickering, and how it is taken apart into
+# picture is read between its pixels, how it is resized without shifting or aliasing, and how it is taken apart into
 # bands and put together again exactly.
 #
 # Each question asks for one or more functions. Write them in place of `raise NotImplementedError`, run the cell, then
@@ -24,8 +24,8 @@ check = checks.exercise("03_sampling")
 # %% [markdown]
 # ## Question 1 — predict the ghosts (3 points)
 # A wave $\cos(2\pi f x)$ of $f$ cycles per pixel is read at $x = 0, s, 2s, \dots$ only. Sample $n$ is
-# $\cos(2\pi\, f s\, n)$, and because $n$ is a whole number, $fs$, $fs + 1$, $fs + 2, \dots$ and $-fs$ all give the
-# same samples. What one sees is the only one of these frequencies between 0 and ½: the **alias**. Work out its
+# $\cos(2\pi\, f s\, n)$, and because $n$ is a whole number, $fs + m$ and $-fs + m$ give the same samples for every
+# whole number $m$. What one sees is the only one of these frequencies between 0 and ½: the **alias**. Work out its
 # formula on paper, then write it without loops.
 # %% tags=["stub"]
 def alias_frequency(frequency, step):
@@ -78,9 +78,9 @@ check("q1")
 
 
 # %% [markdown]
-# Before you move the sliders, say how many ghosts there will be for step 6. Your predicted ghosts are circled. Along
-# a diagonal $f_x$ and $f_y$ alias one by one, so the ghosts form a square lattice. On the right is your alias against
-# the true frequency.
+# Before you move the sliders, say how many ghosts the row through the middle will have for step 6. Your predicted
+# ghosts are circled. $f_x$ and $f_y$ alias one by one, so the ghosts form a square lattice. On the right is your alias
+# against the true frequency.
 # %%
 def show_ghosts(step=4, highest=0.5):
     """Zone plate, every step-th pixel of it with predicted ghosts, and the alias curve."""
@@ -159,7 +159,7 @@ camera = images.load("camera")
 
 
 def show_lens(zoom=4, angle=20):
-    """The photographer's eye, enlarged and turned: nearest pixel, your bilinear."""
+    """The photographer's face, enlarged and turned: nearest pixel, your bilinear."""
     v, u = (np.mgrid[:240, :240] - 119.5) / zoom
     cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     x, y = 255 + cos * u - sin * v, 153 + sin * u + cos * v
@@ -331,7 +331,7 @@ controls.explore(show_shrunk, factor=controls.IntSlider(6, min=2, max=16))
 
 # %% [markdown]
 # At 6 the steep joints of the raw picture are dashed already, since a joint is met or missed by chance. In yours they
-# fade as they become narrower than a pixel, and the decibels hardly fall from 8 on, while the raw picture goes on
+# fade as they become narrower than a pixel, and from 6 on the decibels stay near 35, while the raw picture goes on
 # losing.
 # %% [markdown]
 # ## Question 5 — a pyramid that loses nothing (6 points)

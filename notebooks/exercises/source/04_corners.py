@@ -156,7 +156,7 @@ controls.explore(
 
 # %% [markdown]
 # **Look for** the two places where the curve crosses zero: a very acute wedge is a line to this detector, a very blunt one an
-# edge. At α = 0.05 wedges from about 22° to 154° are corners, at 0.15 only those from 46° to 130°. The highest $R$ lies at
+# edge. At α = 0.05 wedges from about 21° to 154° are corners, at 0.15 only those from 46° to 130°. The highest $R$ lies at
 # 90°, where the two edges share the window's gradients evenly between two directions. At α = 0.25 nothing is a corner any
 # more, since $\det M \le \frac14 (\operatorname{trace} M)^2$ for every matrix.
 #
@@ -560,11 +560,11 @@ for score in SCORES:
     print(f"{score:16}" + "".join(f"{share:11.2f}" for share in shares))
 
 # %% [markdown]
-# A turn costs one corner in ten or two, half the size more than every second: the windows don't shrink with the picture, so they
-# see other things in it (lecture 05 mends that). A quarter turn moves pixels without changing one of them, and yet $R$
-# stays below 1: the two missing corners are visible, but nearer to the border of the second image than the margin of 8
-# pixels of `best_corners`. And the scores? They differ by at most four points of the 53 to 60 that are visible,
-# too few to call one of them the best.
+# A turn costs one or two corners in ten, half the size more than every second: the windows don't shrink with the picture,
+# so they see other things in it (lecture 05 mends that). A quarter turn moves pixels without changing one of them, and
+# yet not all are found again: the missing corners (two with $R$) are visible, but nearer to the border of the second
+# image than the margin of 8 pixels of `best_corners`. And the scores? They differ by at most three points of the 53 to 60
+# that are visible, too few to call one of them the best.
 #
 # ## Question 6 — in words (2 points, marked by hand)
 #

@@ -569,9 +569,9 @@ controls.explore(
 )
 
 # %% [markdown]
-# **Look for** small false blobs, with radii of about 2.5 pixels: from a noise of 0.1 on they rise above the threshold, while the discs themselves are
-# still found and measured. A large filter averages over many pixels, a small one over few. On the coins 81 circles are drawn, and those that
-# are bright with $r > 7$ are 24: exactly the coins.
+# **Look for** small false blobs, with radii of about 3 pixels: from a noise of about 0.08 on they rise above the threshold, while the
+# discs themselves are still found and measured. A large filter averages over many pixels, a small one over few. On the coins there are
+# many circles (81 with the threshold 0.15 and $\sigma$ from 1.6 px on), and those that are bright with $r > 7$ are 24: exactly the coins.
 #
 # ## Question 6 — in words: the missing factor (3 points, marked by hand)
 #

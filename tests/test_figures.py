@@ -54,6 +54,15 @@ def test_a_small_red_spot_survives_beside_a_photograph():
     assert shown[12 // factor, 12 // factor, 0] - shown[12 // factor, 12 // factor, 1] > 150
 
 
+def test_white_and_black_stay_beside_a_photograph():
+    picture = np.pad(0.9 * images.load("camera")[:400, :400] + 0.05, ((0, 0), (0, 100)), constant_values=1.0)
+    picture[:200, 400:] = 0
+    shown = decoded(figures.png(picture))
+    assert len(np.unique(shown[:, : shown.shape[1] // 2])) < 128  # its colours are fewer
+    assert set(shown[: len(shown) // 2 - 1, -10:].ravel()) == {0}
+    assert set(shown[len(shown) // 2 + 1 :, -10:].ravel()) == {255}
+
+
 def test_a_figure_is_drawn_and_closed():
     fig, axes = plt.subplots()
     axes.plot([0, 1])

@@ -175,8 +175,10 @@ def _fewer_colors(image: Image.Image, colors: int) -> Image.Image:
     step = math.ceil(math.sqrt(image.width * image.height / PALETTE_PIXELS))
     sample = Image.fromarray(np.ascontiguousarray(np.asarray(image)[::step, ::step]))
     settled = sample.width * sample.height // 100  # so few pixels may still change their colour
-    palette = sample.quantize(colors - 2, Image.Quantize.MAXCOVERAGE, kmeans=settled, dither=Image.Dither.NONE)
-    palette.putpalette([*(palette.getpalette() or []), 0, 0, 0, 255, 255, 255])  # black and white stay what they are
+    palette = sample.quantize(colors, Image.Quantize.MAXCOVERAGE, kmeans=settled, dither=Image.Dither.NONE)
+    tones = np.reshape(palette.getpalette() or [], (-1, 3))
+    tones[tones.max(axis=1) < 8], tones[tones.min(axis=1) > 247] = 0, 255  # black and white stay what they are
+    palette.putpalette(tones.ravel().tolist())
     return image.quantize(palette=palette, dither=Image.Dither.NONE)
 
 

@@ -147,6 +147,8 @@ def command(setup: Setup, name: str = "cvcourse-worker") -> list[str]:
 def _bwrap(setup: Setup) -> list[str]:
     line = ["bwrap", "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session"]
     line += ["--cap-drop", "ALL", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox", "--clearenv"]
+    # before the folders that are shown, one of which may lie in /tmp
+    line += ["--size", str(setup.limits.scratch << 20), "--tmpfs", "/tmp", "--dir", "/tmp/out"]
     for folder in shown():
         line += ["--ro-bind", folder, folder]
     for path in ("/lib", "/lib64", "/bin", "/sbin"):
@@ -158,9 +160,7 @@ def _bwrap(setup: Setup) -> list[str]:
         line += ["--ro-bind-try", path, path]
     if any(_within(str(PACKAGE), folder) for folder in shown()):  # installed, not a clone: hide the open checks too
         line += ["--tmpfs", str(PACKAGE)]
-    scratch = str(setup.limits.scratch << 20)
     line += ["--proc", "/proc", "--dev", "/dev", "--size", str(16 << 20), "--tmpfs", "/dev/shm"]
-    line += ["--size", scratch, "--tmpfs", "/tmp", "--dir", "/tmp/out"]
     line += ["--ro-bind", str(setup.stage), COURSE]
     line += ["--size", str(16 << 20), "--tmpfs", f"{COURSE}/cvcourse/__pycache__", "--chdir", "/tmp/out"]
     for variable, value in environment(os.path.dirname(os.path.abspath(sys.executable))).items():

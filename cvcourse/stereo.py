@@ -350,17 +350,20 @@ def _window_loop(left, mirror, mean_l, scale_l, mean_r, scale_r, first, last, si
                 _slide(window, column[x], none)
             for x in range(w):
                 _slide(window, column[x + n], column[x - 1] if x > 0 else none)
+                costs = window  # sums, not means: they are least at the same place
                 if kind == NCC:
                     at = start + w - 1 - x
                     m, s = mean_r[y, at : at + count], scale_r[y, at : at + count]
                     _correlation(window, weight, mean_l[y, x], scale_l[y, x], m, s, curve)
-                else:
+                    costs = curve
+                elif best.size == 0:
                     _mean(window, weight, curve)
+                    costs = curve
                 low, high = max(0, x - first - w + 1), min(count, x - first + 1)  # where x - d is a pixel
                 if best.size > 0:
-                    best[y, x] = first + low + _lowest_point(curve[low:high]) if low < high else np.nan
+                    best[y, x] = first + low + _lowest_point(costs[low:high]) if low < high else np.nan
                 else:
-                    volume[y, x] = curve
+                    volume[y, x] = costs
                     volume[y, x, : min(low, count)] = np.inf
                     volume[y, x, max(high, 0) :] = np.inf
 

@@ -69,8 +69,8 @@ def execute(notebook: nbformat.NotebookNode) -> dict[str, Any]:
     return found
 
 
-def result(name: str, namespace: dict[str, Any], question: str | None = None) -> list[run.Row]:
-    return run.run_checks(run.FOLDER / f"check_{name}.py", LocalStudent(namespace), question)
+def result(name: str, namespace: dict[str, Any], question: str | None = None, seed: int = 0) -> list[run.Row]:
+    return run.run_checks(run.FOLDER / f"check_{name}.py", LocalStudent(namespace), question, seed)
 
 
 def points(rows: list[run.Row]) -> float:
@@ -93,6 +93,14 @@ def test_the_solution_gets_all_points(name, namespaces):
     rows = result(name, namespaces(name, solved=True))
     assert all(row.passed for row in rows), [f"{r.test}: {r.message}" for r in rows if not r.passed]
     assert 4 <= len({row.question for row in rows}) <= 6
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("name", NAMES)
+def test_the_solution_gets_all_points_on_other_numbers(name, seed, namespaces):
+    """A class is graded on numbers of its own for each student."""
+    rows = result(name, namespaces(name, solved=True), seed=seed)
+    assert all(row.passed for row in rows), [f"{r.test}: {r.message}" for r in rows if not r.passed]
 
 
 @pytest.mark.parametrize(("name", "version"), RIGHT, ids=label)

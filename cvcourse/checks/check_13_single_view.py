@@ -1245,29 +1245,36 @@ def test_measure_noisy(student, atlas, rng):
     expect_quiet(student, atlas, "measure", (clicks, families), truth, "measure with noisy segments", atol=1e-7)
 
 
+def steady(rng, counts, sigma, sigma_lines):
+    """Arguments for height_and_std, and what it should give, where the height is known to a fifth.
+
+    Where it is known worse, derivatives change within the step by which they are taken.
+    """
+    while True:
+        clicks, families, height = situation(rng, counts)
+        arguments = clicks, families, sigma, sigma_lines
+        std = math.sqrt(variance(*arguments))
+        if std < height / 5:
+            return arguments, (height, std)
+
+
 @pytest.mark.q("q5", 1)
 def test_std_of_clicks(student, atlas, rng):
     """The standard deviation that noisy clicks cause; nothing is left moved."""
-    clicks, families, height = situation(rng)
-    arguments = clicks, families, rng.uniform(0.5, 0.8), 0.0
-    expect_both(student, atlas, arguments, (height, math.sqrt(variance(*arguments))))
+    expect_both(student, atlas, *steady(rng, (3, 2, 3), rng.uniform(0.5, 0.8), 0.0))
     assert not student.changed, CLICKS_CHANGED
 
 
 @pytest.mark.q("q5", 1)
 def test_std_of_segments(student, atlas, rng):
     """The standard deviation that noisy segments cause."""
-    clicks, families, height = situation(rng)
-    arguments = clicks, families, 0.0, rng.uniform(0.3, 0.6)
-    expect_both(student, atlas, arguments, (height, math.sqrt(variance(*arguments))))
+    expect_both(student, atlas, *steady(rng, (3, 2, 3), 0.0, rng.uniform(0.3, 0.6)))
 
 
 @pytest.mark.q("q5", 1)
 def test_std_of_both(student, atlas, rng):
     """Clicks and segments, each with its own noise; variances add up."""
-    clicks, families, height = situation(rng, (2, 4, 2))
-    arguments = clicks, families, rng.uniform(1.2, 1.6), rng.uniform(0.3, 0.6)
-    expect_both(student, atlas, arguments, (height, math.sqrt(variance(*arguments))))
+    expect_both(student, atlas, *steady(rng, (2, 4, 2), rng.uniform(1.2, 1.6), rng.uniform(0.3, 0.6)))
 
 
 @pytest.mark.q("q5", 1)

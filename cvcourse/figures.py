@@ -29,7 +29,7 @@ COLORS = {
     "black": "#000000",
 }
 SMALL = 60_000  # bytes: the largest picture that a stored notebook should hold
-PALETTE_PIXELS = 40_000
+PALETTE_PIXELS = 40_000  # so many are looked at for a palette: twice as fine a grid takes about four times as long
 
 STYLE: dict[str, Any] = {
     "figure.figsize": (8, 3.2),

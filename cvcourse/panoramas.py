@@ -845,10 +845,8 @@ def multiband_blend(images: Iterable[Array], weights: Sequence[Array], levels: i
         raise ValueError(f"levels must be a whole number >= 1, got {levels!r}")
     levels = min(int(levels), 1 + (max(weights[0].shape) - 1).bit_length())
     most = np.max(weights, axis=0)
-    best, seen = (
-        np.argmax(np.array(weights) >= (1 - 1e-9) * most, axis=0),
-        most > 0,
-    )  # rounding does not decide between equals
+    best = np.argmax(np.array(weights) >= (1 - 1e-9) * most, axis=0)  # rounding does not decide between equals
+    seen = most > 0
     bands: list[Array] = []
     totals: list[Array] = []
     for k, (image, weight) in enumerate(_together(images, weights)):

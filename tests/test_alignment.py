@@ -257,7 +257,8 @@ def test_a_far_origin_costs_no_more_than_the_digits_of_the_coordinates(offset):
     src = POINTS + offset
     dst = transform_points(H_TRUE, POINTS) + offset
     H = fit_homography(src, dst)
-    # w = h31 x + h32 y + h33 is of size 1, what cancels in it of size |h| offset: so many units in the last place of x are lost
+    # w = h31 x + h32 y + h33 is of size 1, what cancels in it of size |h| offset: x loses that many units in
+    # its last place, and ten such errors add up
     cancelled = 1 + np.abs(H_TRUE[2, :2]).sum() * offset
     assert transfer_errors(H, src, dst).max() < 1e-8 + 10 * np.finfo(float).eps * offset * cancelled
 
